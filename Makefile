@@ -1,0 +1,37 @@
+# make run and make test need Python >= 3.11 with venv, and a network the first time; nothing else.
+# PYTHON=python3.12 picks the Python, ARGS="…" is passed on (make test ARGS="tests/text -x").
+
+.DEFAULT_GOAL := help
+.PHONY: run test lint faults lock clean help
+export PYTHON
+
+RUN_LOCK = requirements.txt
+DEV_LOCK = requirements-dev.txt
+
+run: ## start Broadsheet on config.toml (the demo, until you change it)
+	@sh .ci/setup $(RUN_LOCK)
+	@.venv/bin/broadsheet run $(ARGS)
+
+test: ## run the default test suite, in random order
+	@sh .ci/setup $(DEV_LOCK)
+	@.venv/bin/python -m pytest -q -n 2 $(ARGS)
+
+lint: ## check style (ruff) and types (mypy --strict)
+	@sh .ci/setup $(DEV_LOCK)
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy $(ARGS)
+
+faults: ## kill Broadsheet at many points and count the mail (minutes)
+	@sh .ci/setup $(DEV_LOCK)
+	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
+
+lock: ## write the lock files anew from pyproject.toml (ARGS=--upgrade takes the newest versions)
+	@sh .ci/setup $(DEV_LOCK)
+	@sh .ci/lock $(ARGS)
+
+clean: ## remove .venv, caches and built packages; keeps the database, the feeds and the mailbox
+	@rm -rf .venv .venv-setup .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@find pipeline tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\): ## /  make \1	/p' Makefile
