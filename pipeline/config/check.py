@@ -1,0 +1,222 @@
+"""What one table can't know by itself: names that must differ or exist, keys that need or exclude each other.
+
+Every check reads the plain document, not the models, and steps over what has the wrong shape: so it also runs where
+other keys are wrong, and all problems come at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.config.lines import KeyPath, line_of
+from pipeline.config.problems import Problems, spell, value_at
+from pipeline.config.secrets import has_place, literal_password
+from pipeline.config.values import is_loopback, nearest, split_listen
+from pipeline.errors import UsageError
+from pipeline.schedules import check_zone, parse_schedule
+
+VERSION = 1
+MANUAL = "manual"  # the slot of a digest made by hand
+KINDS = ("sources", "feeds", "newsletters")
+SMALLEST_NETWORK = {4: 8, 6: 16}  # prefix lengths; anything wider is nearly the whole Internet
+
+
+def check_document(document: Mapping[str, Any], problems: Problems) -> None:
+    """Report everything that is wrong between the tables. `document` has its secrets filled in."""
+    version = document.get("config_version", VERSION)
+    if isinstance(version, int) and version != VERSION:
+        problems.add(("config_version",), f"this Broadsheet reads version {VERSION}")
+    for kind in KINDS:
+        _check_names(document, (kind,), problems)
+    for path, source in _each(document, ("sources",)):
+        _check_source(path, source, problems)
+    for kind in ("feeds", "newsletters"):
+        for path, wanted in _each(document, (kind,)):
+            _check_select(document, (*path, "select"), wanted.get("select"), problems)
+    for path, newsletter in _each(document, ("newsletters",)):
+        _check_newsletter(document, path, newsletter, problems)
+    _check_store(problems)
+    _check_mail(document, problems)
+    _check_demo(document, problems)
+
+
+def site_zone(document: Mapping[str, Any]) -> str:
+    """The site's time zone, or UTC where it has none that exists."""
+    zone = value_at(document, ("site", "timezone"))
+    return zone if _is_zone(zone) else "UTC"
+
+
+def _check_names(document: Mapping[str, Any], kind: KeyPath, problems: Problems) -> None:
+    """No two of a kind share a slug, and nobody's former slug is somebody's slug now."""
+    owner: dict[str, KeyPath] = {}
+    for former in (False, True):
+        for path, table in _each(document, kind):
+            names = table.get("former", []) if former else [table.get("slug")]
+            for number, name in enumerate(names if isinstance(names, list) else []):
+                place = (*path, "former", number) if former else (*path, "slug")
+                if not isinstance(name, str):
+                    continue
+                if name in owner:
+                    line = line_of(problems.lines, owner[name])
+                    problems.add(place, f"{problems.shown(place)} is already {spell(owner[name])} on line {line}")
+                owner.setdefault(name, place)
+
+
+def _check_source(path: KeyPath, source: Mapping[str, Any], problems: Problems) -> None:
+    if "url" in source and "folder" in source:
+        problems.add((*path, "folder"), "a source has either url or folder, not both")
+    if "url" not in source and "folder" not in source:
+        problems.add(path, 'needs a url = "https://…" or a folder = "…"')
+    networks = source.get("allow_networks")
+    for number, written in enumerate(networks if isinstance(networks, list) else []):
+        try:
+            network = ipaddress.ip_network(written)
+        except ValueError:
+            continue  # its own problem
+        if network.prefixlen < SMALLEST_NETWORK[network.version]:
+            problems.warn((*path, "allow_networks", number), "lets this source reach nearly every address, yours too")
+
+
+def _check_select(document: Mapping[str, Any], path: KeyPath, wanted: Any, problems: Problems) -> None:
+    if not isinstance(wanted, Mapping):
+        return
+    slugs = [s["slug"] for _, s in _each(document, ("sources",)) if isinstance(s.get("slug"), str)]
+    for place, name in _texts(wanted, path, "sources"):
+        if name not in slugs:
+            close = nearest(name, slugs)
+            hint = f'did you mean "{close}"?' if close else "the sources are: " + (", ".join(slugs) or "none")
+            problems.add(place, f"no source is called {problems.shown(place)}, {hint}")
+    topics, all_say = _source_topics(document)
+    for place, name in _texts(wanted, path, "topics"):
+        close = nearest(name, topics, cutoff=0.75)
+        # Articles bring topics of their own, so an unknown one is only odd where it looks like a slip of the pen
+        # or where each source says what it is about.
+        if name != "*" and name not in topics and (close or all_say):
+            hint = f', did you mean "{close}"?' if close else ""
+            problems.warn(place, f"no source has the topic {problems.shown(place)}{hint}")
+
+
+def _source_topics(document: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Every topic that a source names, and whether each source names some."""
+    told = [[name for _, name in _texts(s, path, "topics")] for path, s in _each(document, ("sources",))]
+    return sorted({name for names in told for name in names}), bool(told) and all(told)
+
+
+def _check_newsletter(
+    document: Mapping[str, Any], path: KeyPath, newsletter: Mapping[str, Any], problems: Problems
+) -> None:
+    schedules = list(_each(document, (*path, "schedules")))
+    if not newsletter.get("schedules", []):
+        problems.add(path, "has no schedule; add a [[newsletters.schedules]] table with slug and at")
+    _check_names(document, (*path, "schedules"), problems)
+    defaults = [place for place, schedule in schedules if schedule.get("default") is True]
+    for place in defaults[1:]:
+        first = line_of(problems.lines, (*defaults[0], "default"))
+        problems.add((*place, "default"), f"only one schedule can be the default, and line {first} already is")
+    for place, schedule in schedules:
+        if schedule.get("slug") == MANUAL:
+            problems.add((*place, "slug"), f'"{MANUAL}" is what digests made by hand are called; choose another')
+        _check_times(place, schedule, site_zone(document), problems)
+
+
+def _check_times(path: KeyPath, schedule: Mapping[str, Any], zone: str, problems: Problems) -> None:
+    given = [key for key in ("at", "cron") if key in schedule]
+    if not given:
+        problems.add(path, 'needs at = "Mon 08:00" or cron = "0 8 * * 1"')
+    elif len(given) > 1:
+        problems.add((*path, "cron"), "a schedule has either at or cron, not both")
+    elif isinstance(schedule[given[0]], str):
+        own = schedule.get("timezone", zone)
+        place = (*path, given[0])
+        try:
+            parse_schedule(**{given[0]: schedule[given[0]]}, zone=str(own) if _is_zone(own) else zone)
+        except UsageError as error:
+            if has_place(value_at(problems.written, place)):
+                problems.add(place, "what it stands for is no time that a schedule understands")
+            else:
+                problems.add(place, f"{problems.shown(place)}: {error.cause}, {error.hint}")
+
+
+def _is_zone(zone: Any) -> bool:
+    try:
+        check_zone(zone if isinstance(zone, str) else "")
+    except UsageError:
+        return False
+    return True
+
+
+def _check_store(problems: Problems) -> None:
+    path = ("store", "url")
+    if literal_password(value_at(problems.written, path)):
+        problems.add(path, 'a password does not belong in the file; write "postgresql://user:${PG_PASSWORD}@host/name"')
+
+
+def _check_mail(document: Mapping[str, Any], problems: Problems) -> None:
+    mail = document.get("mail")
+    if mail is None and document.get("newsletters"):
+        problems.add(("mail",), "is missing; newsletters need a [mail] table with a sender")
+    if not isinstance(mail, Mapping):
+        return
+    smtp = mail.get("smtp")
+    if isinstance(smtp, Mapping):
+        _check_relay(smtp, problems)
+    if mail.get("transport") != "smtp":
+        return
+    if smtp is None:
+        problems.add(("mail", "transport"), 'needs a [mail.smtp] table with a host, or transport = "maildir"')
+    site = document.get("site")
+    address = site.get("postal_address") if isinstance(site, Mapping) else None
+    if address is None or (isinstance(address, str) and not address.strip()):
+        problems.add(("site", "postal_address"), "is missing; many countries require one in every newsletter "
+                     "(postal_address = false says that you need none)")
+    url = value_at(document, ("site", "public_url"))
+    if isinstance(url, str) and url.startswith("http://"):
+        problems.warn(("site", "public_url"), "mail programs offer one-click unsubscribing only over https (RFC 8058)")
+
+
+def _check_relay(smtp: Mapping[str, Any], problems: Problems) -> None:
+    path = ("mail", "smtp", "password")
+    password = value_at(problems.written, path)
+    if isinstance(password, str) and password and not has_place(password):
+        problems.add(path, 'a password does not belong in the file; write "${SMTP_PASSWORD}" and set that variable, '
+                     'or "${file:smtp.password}"')
+    elif not isinstance(password, str | Mapping):
+        problems.add(path, 'must be "${NAME}" in quotes')  # the shape says the same, and shows nothing either
+    for key, other in (("user", "password"), ("password", "user")):
+        if smtp.get(key) and not smtp.get(other):
+            problems.add(("mail", "smtp", key), f"needs {other} beside it")
+    host = smtp.get("host")
+    if smtp.get("tls") == "none" and smtp.get("password") and isinstance(host, str) and not is_loopback(host):
+        problems.warn(("mail", "smtp", "tls"), "sends the password readable for everybody on the way")
+
+
+def _check_demo(document: Mapping[str, Any], problems: Problems) -> None:
+    if value_at(document, ("site", "demo")) is not True:
+        return
+    if value_at(document, ("mail", "transport")) == "smtp":
+        problems.add(("mail", "transport"), 'a demo never sends real mail; use "maildir", or take demo = true away')
+    listen = value_at(document, ("web", "listen"))
+    try:
+        inside = not isinstance(listen, str) or is_loopback(split_listen(listen)[0])
+    except ValueError:
+        return  # its own problem
+    if not inside:
+        problems.add(("web", "listen"), "a demo shows its mailbox to everybody, so it listens on 127.0.0.1 only")
+
+
+def _each(document: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """The tables of an array of tables, as far as they are tables."""
+    tables = value_at(document, path)
+    for number, table in enumerate(tables if isinstance(tables, list) else []):
+        if isinstance(table, Mapping):
+            yield (*path, number), table
+
+
+def _texts(table: Mapping[str, Any], path: KeyPath, key: str) -> Iterator[tuple[KeyPath, str]]:
+    """The texts of a list, as far as it is one."""
+    listed = table.get(key)
+    for number, name in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(name, str):
+            yield (*path, key, number), name

@@ -1,0 +1,286 @@
+"""What a config.toml may say: one frozen model for each table, with the defaults. Nothing here looks across tables
+(`check` does), so that each wrong key is told by itself, whatever else is wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, model_validator
+
+from pipeline.config.secrets import MASK, USERINFO
+from pipeline.config.values import (
+    Address,
+    Backlog,
+    Count,
+    Database,
+    DefaultPlace,
+    Flag,
+    Language,
+    Line,
+    Listen,
+    Mailbox,
+    Network,
+    Place,
+    PublicUrl,
+    Slug,
+    Title,
+    WebUrl,
+    Zone,
+    one_of,
+    span,
+    split_listen,
+    split_mailbox,
+)
+from pipeline.model.articles import Show, SourceKind
+from pipeline.model.runs import CatchUp
+from pipeline.model.selection import Rules
+from pipeline.schedules import Schedule, parse_schedule
+
+PORTS = {"none": 25, "starttls": 587, "implicit": 465}
+SUBJECT = "{{ articles[0].title }}{% if articles|length > 1 %} and {{ articles|length - 1 }} more{% endif %}"
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+
+
+class Table(BaseModel):
+    """A table of the config. Errors never repeat what was written: `check` decides what may be shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Site(Table):
+    """`[site]`: what this instance is called, and where it can be reached."""
+
+    title: Title
+    public_url: PublicUrl                  # absolute, no trailing slash
+    description: Line = ""
+    language: Language = "en"
+    timezone: Zone = "UTC"
+    postal_address: str | None = None      # "": explicitly none (written as false); None: nothing was said
+    demo: Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_address(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("postal_address") is False:
+            return {**data, "postal_address": ""}
+        return data
+
+
+class Store(Table):
+    """`[store]`: the database. The URL may carry a password; `shown` never does."""
+
+    url: Database = SecretStr("sqlite:///broadsheet.db")
+
+    @property
+    def shown(self) -> str:
+        return USERINFO.sub(f"{MASK}@", self.url.get_secret_value()).partition("?")[0]
+
+
+class Paths(Table):
+    """`[paths]`: folders, absolute once loaded."""
+
+    feeds: DefaultPlace = Path("feeds")
+    templates: DefaultPlace = Path("templates")
+
+
+class Source(Table):
+    """One of `[[sources]]`: a place we collect from; either `url` or `folder` is set."""
+
+    slug: Slug
+    title: Line = ""                       # "": the source's own, else the slug
+    url: WebUrl = ""
+    folder: Place | None = None
+    topics: tuple[Title, ...] = ()
+    show: Annotated[Show, one_of("summary", "full")] = Show.SUMMARY
+    every: Annotated[timedelta, span(MINUTE)] = timedelta(hours=1)
+    backlog: Backlog = timedelta(days=7)   # compare ages with it (timedelta.max: all), never subtract it from a time
+    allow_networks: tuple[Network, ...] = ()
+    flood: Annotated[StrictInt, Field(ge=1, le=100_000)] = 50
+    language: Language | None = None
+    former: tuple[Slug, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: Any) -> Any:
+        """Our own documents are published whole and at once; of others' work a summary, and not their archive."""
+        if not isinstance(data, dict):
+            return data
+        own = "folder" in data and "url" not in data
+        defaults = {"show": "full", "every": "1m", "backlog": "all"} if own else {
+            "show": "summary", "every": "1h", "backlog": "7d"}
+        return {**defaults, **data}
+
+    @property
+    def kind(self) -> SourceKind:
+        return SourceKind.FOLDER if self.folder else SourceKind.FEED
+
+
+class FeedSelect(Table):
+    """`select = {…}` of a feed."""
+
+    topics: tuple[Title, ...] = ("*",)
+    sources: tuple[Title, ...] = ()
+    limit: Count = 50
+    per_source: Annotated[StrictInt, Field(ge=0, le=1000)] = 0
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.topics, self.sources, self.limit, self.per_source)
+
+
+class Feed(Table):
+    """One of `[[feeds]]`: a published selection."""
+
+    slug: Slug
+    title: Title
+    description: Line = ""
+    select: FeedSelect = FeedSelect()
+    former: tuple[Slug, ...] = ()
+
+    @property
+    def rules(self) -> Rules:
+        return self.select.rules
+
+
+class NewsletterSelect(FeedSelect):
+    """`select = {…}` of a newsletter: with fewer than `min_articles` a digest counts as empty."""
+
+    limit: Count = 20
+    min_articles: Count = 1
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.topics, self.sources, self.limit, self.per_source, self.min_articles)
+
+
+class NewsletterSchedule(Table):
+    """One of `[[newsletters.schedules]]`. `timezone` is the site's where none was written (`load` fills it in)."""
+
+    slug: Slug
+    at: str = ""
+    cron: str = ""
+    timezone: Zone = "UTC"
+    default: Flag = False
+    catch_up: Annotated[CatchUp, one_of("latest", "all", "none")] = CatchUp.LATEST
+    max_lateness: Annotated[timedelta, span(MINUTE)] | None = None
+
+    @property
+    def times(self) -> Schedule:
+        return parse_schedule(at=self.at, cron=self.cron, zone=self.timezone)
+
+    @property
+    def lateness(self) -> timedelta:
+        """How late a slot may still be sent: what was written, else half the time between two slots."""
+        return self.max_lateness or self.times.period / 2
+
+
+class Newsletter(Table):
+    """One of `[[newsletters]]`: the recurring publication that people subscribe to."""
+
+    slug: Slug
+    title: Title
+    description: Line = ""
+    subject: Title = SUBJECT               # a template
+    select: NewsletterSelect = NewsletterSelect()
+    template: Slug = "digest"
+    when_empty: Annotated[Literal["skip"], one_of("skip")] = "skip"
+    on_uncertain: Annotated[Literal["leave", "resend"], one_of("leave", "resend")] = "leave"
+    schedules: tuple[NewsletterSchedule, ...] = ()
+    former: tuple[Slug, ...] = ()
+
+    @property
+    def rules(self) -> Rules:
+        return self.select.rules
+
+    @property
+    def default_schedule(self) -> NewsletterSchedule:
+        """The one that people get who picked none: marked `default = true`, else the first."""
+        return next((s for s in self.schedules if s.default), self.schedules[0])
+
+
+class Smtp(Table):
+    """`[mail.smtp]`: the relay that takes our mail."""
+
+    host: Title
+    tls: Annotated[Literal["none", "starttls", "implicit"], one_of("none", "starttls", "implicit")] = "starttls"
+    port: Annotated[StrictInt, Field(ge=1, le=65_535)]
+    user: Line = ""
+    password: SecretStr = SecretStr("")
+    timeout: Annotated[timedelta, span(SECOND)] = timedelta(seconds=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _port(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "port" not in data:
+            tls = data.get("tls")
+            return {**data, "port": PORTS.get(tls if isinstance(tls, str) else "", 587)}
+        return data
+
+
+class Mail(Table):
+    """`[mail]`: who sends, and what takes messages away."""
+
+    sender: Mailbox
+    reply_to: Mailbox | None = None
+    transport: Annotated[Literal["maildir", "smtp"], one_of("maildir", "smtp")] = "maildir"
+    maildir: DefaultPlace = Path("mailbox")
+    smtp: Smtp | None = None
+
+    @property
+    def sender_name(self) -> str:
+        return split_mailbox(self.sender)[0]
+
+    @property
+    def sender_address(self) -> str:
+        return split_mailbox(self.sender)[1]
+
+
+class Web(Table):
+    """`[web]`: where readers' pages, feeds and unsubscribe links are served."""
+
+    listen: Listen = "127.0.0.1:8000"
+    trusted_proxies: tuple[Network, ...] = ()
+
+    @property
+    def host(self) -> str:
+        return split_listen(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        return split_listen(self.listen)[1]
+
+
+class Operator(Table):
+    """`[operator]`: who hears what waits for a decision."""
+
+    email: Address
+
+
+class Document(Table):
+    """The whole file."""
+
+    config_version: StrictInt = 1
+    site: Site
+    store: Store = Store()
+    paths: Paths = Paths()
+    sources: tuple[Source, ...] = ()
+    feeds: tuple[Feed, ...] = ()
+    newsletters: tuple[Newsletter, ...] = ()
+    mail: Mail | None = None
+    web: Web = Web()
+    operator: Operator | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables(cls, data: Any) -> Any:
+        """Tables that were left out are there with their defaults, and those with this config's folder."""
+        return {"store": {}, "paths": {}, **data} if isinstance(data, dict) else data
+
+
+__all__ = [
+    "Document", "Feed", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule", "NewsletterSelect", "Operator",
+    "Paths", "Site", "Smtp", "Source", "Store", "Table", "Web",
+]
