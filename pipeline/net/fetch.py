@@ -1,0 +1,339 @@
+"""The only HTTP client: one GET, under caps and a deadline, through the guard on every hop.
+
+    Request | check_url | resolve | check_address | connect to the checked address | headers | (redirect: again) | body
+
+It asks for gzip only, sends no cookies, reads no proxies from the environment, runs nothing, and keeps no connection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+import threading
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from http import HTTPStatus
+from types import MappingProxyType
+from urllib.parse import urljoin
+
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
+
+from pipeline.errors import FetchError, Refused
+from pipeline.net.guard import Target, check_url, printable
+from pipeline.net.wire import (
+    Decoder,
+    Meter,
+    MeteredTLSSocket,
+    PlainConnection,
+    Resolve,
+    TLSConnection,
+    by_system,
+    dial,
+    release,
+    shut,
+    tls_context,
+)
+
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, "
+    "text/xml;q=0.9, application/json;q=0.8, text/html;q=0.7, */*;q=0.1"
+)
+READ_BYTES = 32 * 1024
+MAX_RETRY_AFTER_S = 7 * 24 * 3600.0
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT_REDIRECTS = frozenset({301, 308})
+_PASSING_4XX = frozenset({408, 421, 423, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one fetch may cost, all its redirects included."""
+
+    connect_s: float = 10.0  # for one address to take the connection
+    total_s: float = 30.0    # from the call to the last byte: DNS, connecting, TLS, headers and body
+    wire_bytes: int = 15 * 1024 * 1024
+    decoded_bytes: int = 50 * 1024 * 1024
+    redirects: int = 5
+    header_bytes: int = 64 * 1024  # of one answer; overshoots by at most one read of 8 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to GET. `etag` and `last_modified` are the last answer's, sent back as they came, never understood."""
+
+    url: str
+    etag: str = ""
+    last_modified: str = ""
+    allow_networks: tuple[str, ...] = ()  # private networks which this one source may live in, "192.168.1.0/24"
+    accept: str = ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came: any 2xx, or a 304 to a conditional request (then `body` is empty)."""
+
+    url: str                      # where it came from in the end
+    status: int
+    body: bytes                   # decoded
+    content_type: str             # the header as sent, with its parameters
+    etag: str
+    last_modified: str
+    headers: Mapping[str, str]    # lower case names; repeated ones joined by ", "
+    moved_to: str = ""            # = url when it was reached by permanent redirects only (301, 308), else ""
+
+
+class HttpStatusError(FetchError):
+    """The server answered, but not with what was asked for. `retry_after_s` is its own wish, None where it has none."""
+
+    def __init__(
+        self, subject: str, status: int, reason: str, *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(
+            subject, f"the address answers {status} {_phrase(status, reason)}", hint=_status_hint(status),
+            permanent=400 <= status < 500 and status not in _PASSING_4XX,
+        )
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class Fetcher:
+    """Fetches from any thread. `tls` replaces the system's certificate authorities; `resolve` the system's DNS."""
+
+    def __init__(
+        self, user_agent: str, limits: Limits | None = None, *, resolve: Resolve = by_system,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._user_agent = _header_value(user_agent) or "broadsheet"
+        self._limits = limits or Limits()
+        self._resolve = resolve
+        self._given_tls = tls
+        self._lock = threading.Lock()
+        self._under_way: weakref.WeakSet[PlainConnection | TLSConnection] = weakref.WeakSet()
+        self._closed = False
+
+    def fetch(self, request: Request) -> Response:
+        """GET one address, following redirects. Blocks for `limits.total_s` at most.
+
+        Raises Refused (guard, caps), HttpStatusError (4xx, 5xx) or FetchError (network); each names the address.
+        """
+        limits = self._limits
+        meter = Meter(
+            printable(request.url), total_s=limits.total_s,
+            wire_bytes=limits.wire_bytes, header_bytes=limits.header_bytes,
+        )
+        target = check_url(request.url, request.allow_networks)
+        etag, last_modified = _header_value(request.etag), _header_value(request.last_modified)
+        moved = True
+        for hop in range(limits.redirects + 1):
+            headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Accept-Encoding": "gzip",
+                       "Connection": "close"}
+            if etag:
+                headers["If-None-Match"] = etag
+            if last_modified:
+                headers["If-Modified-Since"] = last_modified
+            answer = self._one_hop(target, request.allow_networks, headers, meter)
+            if isinstance(answer, Response):
+                if answer.status == HTTPStatus.NOT_MODIFIED and not (etag or last_modified):
+                    raise HttpStatusError(meter.subject, answer.status, "")
+                return replace(answer, moved_to=answer.url) if hop and moved else answer
+            moved = moved and answer.status in _PERMANENT_REDIRECTS
+            following = _follow(target, answer.location, request.allow_networks, meter.subject)
+            if following.host != target.host:
+                etag = last_modified = ""  # another server's validators: they mean nothing there, and name us
+            target = following
+        raise Refused(meter.subject, f"redirects more than {limits.redirects} times")
+
+    def close(self) -> None:
+        """Refuse further fetches and break off those under way; they raise FetchError. Twice is once."""
+        with self._lock:
+            self._closed = True
+            for connection in list(self._under_way):
+                shut(connection)
+
+    def _one_hop(
+        self, target: Target, allow_networks: tuple[str, ...], headers: Mapping[str, str], meter: Meter
+    ) -> Response | _Redirect:
+        if self._closed:
+            raise FetchError(meter.subject, "fetching has been stopped")
+        meter.begin_hop()
+        sock = dial(target, meter, allow_networks=allow_networks,
+                    connect_s=self._limits.connect_s, resolve=self._resolve)
+        connection = (
+            TLSConnection(target, sock, self._tls) if target.scheme == "https" else PlainConnection(target, sock)
+        )
+        with self._lock:
+            self._under_way.add(connection)
+        try:
+            answer = self._exchange(connection, target, headers, meter)
+        except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+            if self._closed:
+                raise FetchError(meter.subject, "fetching has been stopped") from error
+            raise _in_words(error, target, meter) from error
+        finally:
+            release(connection)
+        if self._closed:  # a broken-off body that ends with the connection looks complete
+            raise FetchError(meter.subject, "fetching has been stopped")
+        return answer
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made at the first https address: reading the system's authorities takes about 20 ms."""
+        with self._lock:
+            context = self._given_tls or tls_context()
+            context.sslsocket_class = MeteredTLSSocket
+            return context
+
+    def _exchange(
+        self, connection: PlainConnection | TLSConnection, target: Target, headers: Mapping[str, str], meter: Meter
+    ) -> Response | _Redirect:
+        connection.connect()
+        # urllib3 sets the socket's timeout from the connection's before it sends and before it reads
+        connection.timeout = meter.left()
+        connection.request(
+            "GET", target.path, headers=headers, preload_content=False, decode_content=False,
+        )
+        answer = connection.getresponse()
+        meter.in_headers = False
+        try:
+            if answer.status in _REDIRECTS and answer.headers.get("location"):
+                return _Redirect(answer.status, answer.headers["location"])
+            if answer.status == HTTPStatus.NOT_MODIFIED:
+                return _response(target, answer, b"")
+            if not 200 <= answer.status < 300:
+                raise HttpStatusError(meter.subject, answer.status, answer.reason or "",
+                                      retry_after_s=_retry_after(answer.headers))
+            return _response(target, answer, self._body(answer, meter))
+        finally:
+            answer.close()
+
+    def _body(self, answer: BaseHTTPResponse, meter: Meter) -> bytes:
+        limits = self._limits
+        announced = answer.headers.get("content-length", "")
+        if announced.isascii() and announced.isdigit() and int(announced[:19]) > limits.wire_bytes:
+            raise meter.too_large()
+        decoder = Decoder(meter.subject, answer.headers.get("content-encoding", ""), limits.decoded_bytes)
+        arrived = 0
+        while data := answer.read(READ_BYTES, decode_content=False):
+            arrived += len(data)
+            if arrived > limits.wire_bytes:
+                raise meter.too_large()
+            decoder.feed(data)
+        return decoder.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirect:
+    status: int
+    location: str
+
+
+def _follow(target: Target, location: str, allow_networks: tuple[str, ...], subject: str) -> Target:
+    """Where a redirect leads, checked like any address; the error names the first address and the hop."""
+    # header bytes arrive as Latin-1; a name or path outside ASCII was meant as UTF-8 (RFC 3986 has no other form)
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        following = check_url(urljoin(target.url, location.strip().replace(" ", "%20")), allow_networks)
+    except ValueError as error:
+        raise Refused(subject, f"redirects to {printable(location)!r}, which is no address") from error
+    except Refused as error:
+        raise Refused(subject, f"redirects to {error.subject}: {error.cause}", hint=error.hint) from error
+    if target.scheme == "https" and following.scheme == "http":
+        raise Refused(subject, f"redirects from https to {following.url}, which anyone on the way could change",
+                      hint="name the http address in the source if you accept that")
+    return following
+
+
+def _response(target: Target, answer: BaseHTTPResponse, body: bytes) -> Response:
+    headers = MappingProxyType({name.lower(): value for name, value in answer.headers.items()})
+    return Response(
+        url=target.url, status=answer.status, body=body, content_type=headers.get("content-type", ""),
+        etag=headers.get("etag", ""), last_modified=headers.get("last-modified", ""), headers=headers,
+    )
+
+
+def _in_words(error: Exception, target: Target, meter: Meter) -> FetchError:
+    """A library's error as one of ours."""
+    subject, host = meter.subject, target.host
+    chain = _chain(error)
+    for link in chain:
+        if isinstance(link, FetchError):
+            return link
+    for link in chain:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return FetchError(subject, f"the certificate of {host} is not valid: {link.verify_message}")
+        if isinstance(link, (TimeoutError, ReadTimeoutError)):
+            return meter.late()
+        if isinstance(link, ssl.SSLError):
+            return FetchError(subject, f"no TLS connection with {host}: {link.reason or link}")
+        if isinstance(link, http.client.IncompleteRead):
+            return FetchError(subject, f"the answer of {host} broke off after {_count(link.partial)} bytes")
+        if isinstance(link, http.client.RemoteDisconnected):
+            return FetchError(subject, f"{host} closed the connection without an answer")
+        if isinstance(link, http.client.LineTooLong) or "got more than" in str(link):
+            return Refused(subject, f"the answer's headers are too many or too long: {link}")
+        if isinstance(link, (http.client.BadStatusLine, http.client.UnknownProtocol)):
+            return FetchError(subject, f"{host} does not answer in HTTP")
+    last = chain[-1]
+    return FetchError(subject, f"the connection with {host} broke: {str(last) or type(last).__name__}")
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, what it wraps and what it came from, the innermost last."""
+    chain: list[BaseException] = []
+    pending: list[object] = [error]
+    while pending and len(chain) < 20:
+        link = pending.pop(0)
+        if isinstance(link, BaseException) and link not in chain:
+            chain.append(link)
+            pending += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+    return chain
+
+
+def _count(partial: object) -> int:
+    return len(partial) if isinstance(partial, bytes) else partial if isinstance(partial, int) else 0
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait (RFC 9110 section 10.2.3), a date measured from the server's own clock; None where unreadable."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return min(float(value), MAX_RETRY_AFTER_S)
+    try:
+        until = parsedate_to_datetime(value)
+        said = headers.get("date", "")
+        start = parsedate_to_datetime(said) if said else datetime.now(UTC)
+        return min(max((until - start).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _phrase(status: int, reason: str) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return printable(reason)[:60] or "an unknown status"
+
+
+def _status_hint(status: int) -> str:
+    return {
+        304: "though nothing was asked conditionally",
+        401: "it asks for a login, which feeds must not",
+        403: "it does not want to be read by programs",
+        404: "check the address; the feed may have moved",
+        410: "it is gone for good; remove the source",
+        429: "asked too often; it is tried again later",
+    }.get(status, "it is tried again later" if status >= 500 else "")
+
+
+def _header_value(text: str) -> str:
+    """Text that can stand in a header as it came, or "" when it can't (then it was never a header's)."""
+    return text if re.fullmatch(r"[\t\x20-\x7e\x80-\xff]+", text) else ""

@@ -1,0 +1,232 @@
+"""Where a request may go: pure rules over addresses and URLs; nothing here opens a socket or asks DNS.
+
+    check_url      a URL as somebody wrote it -> its parts, or Refused
+    check_address  an IP address about to be connected to -> nothing, or Refused
+
+A name is never enough: `fetch` resolves it, passes each candidate to `check_address`, and connects to the very
+address that was checked, on every hop of a redirect.
+
+Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and its updates), RFC 6052 (NAT64),
+RFC 3056 (6to4), RFC 4380 (Teredo), https://url.spec.whatwg.org/#host-parsing for hosts that end in a number.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import quote, urlsplit
+
+import idna
+
+from pipeline.errors import Refused
+
+PORTS = frozenset({80, 443, 8000, 8008, 8080, 8443, 8888})
+"""Where public web servers listen. Any other port is free only on an address in the request's own allow_networks."""
+
+MAX_URL_CHARS = 8_192
+
+_DEFAULT_PORT = {"http": 80, "https": 443}
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_FORBIDDEN_CHARS = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL taken apart once, so that nobody downstream reads it in another way than the guard did."""
+
+    url: str     # normalised, without fragment
+    scheme: str  # "http" or "https"
+    host: str    # lower case ASCII name, or a literal address without brackets
+    port: int
+    path: str    # path and query, what goes into the request line
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return (self.scheme, self.host, self.port)
+
+
+def check_url(url: str, allow_networks: tuple[str, ...] = ()) -> Target:
+    """Take a URL apart; raise Refused unless it is http(s), without user-info, on a host and port we may ask.
+
+    Ports outside PORTS pass here only when the request names networks of its own, and then `check_address`
+    still holds them to those networks. Does not resolve the name.
+    """
+    shown = printable(url)
+    if len(url) > MAX_URL_CHARS:
+        raise Refused(shown, f"the address is longer than {MAX_URL_CHARS} characters")
+    if _FORBIDDEN_CHARS.search(url.strip()):
+        raise Refused(shown, "the address holds a space, a backslash or a control character")
+    try:
+        parts = urlsplit(url.strip())
+        written_port = parts.port
+    except ValueError as error:
+        raise Refused(shown, f"this is not an address: {error}") from error
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORT:
+        raise Refused(shown, f"only http and https are fetched, not {scheme or 'an address without a scheme'!r}")
+    if "@" in parts.netloc:
+        raise Refused(shown, "the address holds a user name or password", hint="leave out the part before the @")
+    host = _host(parts.hostname or "", shown)
+    if ("[" in parts.netloc) != (":" in host):
+        raise Refused(shown, "only an IPv6 address stands in brackets")
+    port = _DEFAULT_PORT[scheme] if written_port is None else written_port
+    if port not in PORTS and not (allow_networks and port):
+        raise Refused(shown, f"port {port} is not one that web servers use", hint=_ALLOW_HINT)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    if parts.query:
+        path += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]{}|^`")
+    netloc = f"[{host}]" if ":" in host else host
+    if port != _DEFAULT_PORT[scheme]:
+        netloc += f":{port}"
+    return Target(f"{scheme}://{netloc}{path}", scheme, host, port, path)
+
+
+def check_address(ip: str, allow_networks: tuple[str, ...] = (), *, port: int = 443, subject: str = "") -> None:
+    """Raise Refused unless `ip`, about to be connected to, is public, or in a network this request names.
+
+    `port` is held to PORTS unless the address is in one of `allow_networks`. `subject` is what the error names.
+    """
+    subject = subject or ip
+    try:
+        address = ip_address(ip)
+    except ValueError as error:
+        raise Refused(subject, f"{ip!r} is not an IP address") from error
+    if _named(address, allow_networks, subject):
+        return
+    reason = _special(address)
+    if reason:
+        raise Refused(subject, f"{ip} is {reason}, and only public addresses are fetched", hint=_ALLOW_HINT)
+    if port not in PORTS:
+        raise Refused(subject, f"port {port} is not one that web servers use", hint=_ALLOW_HINT)
+
+
+def printable(url: str) -> str:
+    """A URL as it may stand in an error or a log: no user-info, no control characters, not endless."""
+    shown = re.sub(r"(?i)^(\s*[a-z][a-z0-9+.-]*:)?(//)[^/?#]*@", r"\1\2…@", url)
+    shown = "".join(char if char.isprintable() else "�" for char in shown)
+    return shown if len(shown) <= 200 else f"{shown[:199]}…"
+
+
+def _host(written: str, shown: str) -> str:
+    """Lower case ASCII form of a host. Raises Refused for what only a lenient parser would take for an address."""
+    host = written
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError) as error:
+            raise Refused(shown, f"{written!r} is not a host name: {error}") from error
+    host = host.lower()
+    if ":" in host:
+        try:
+            return str(IPv6Address(host)) if "%" not in host else _refuse_zone(shown)
+        except ValueError as error:
+            raise Refused(shown, f"{written!r} is not an IPv6 address") from error
+    host = host.removesuffix(".")
+    labels = host.split(".")
+    if not host or len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise Refused(shown, f"{written!r} is not a host name")
+    if _NUMBER.fullmatch(labels[-1]):
+        # inet_aton, and so getaddrinfo, reads 2130706433, 0x7f000001, 0177.0.0.1 and 127.1 all as 127.0.0.1
+        try:
+            return str(IPv4Address(host))
+        except ValueError as error:
+            raise Refused(shown, f"{written!r} is not a plainly written IPv4 address") from error
+    return host
+
+
+def _refuse_zone(shown: str) -> str:
+    raise Refused(shown, "an IPv6 address with a zone points into this machine's own networks")
+
+
+def _named(address: IPv4Address | IPv6Address, allow_networks: tuple[str, ...], subject: str) -> bool:
+    """Whether the request names a network that holds the address."""
+    try:
+        networks = [_network(name) for name in allow_networks]
+    except ValueError as error:
+        raise Refused(subject, f"allow_networks holds what is not a network: {error}",
+                      hint='write it like "192.168.1.0/24"') from error
+    if not any(address in network for network in networks):
+        return False
+    if isinstance(address, IPv6Address) and address in _NAT64:
+        # the translator forwards to the embedded address: naming the prefix must not open the inside
+        embedded = IPv4Address(int(address) & 0xFFFFFFFF)
+        return not _special(embedded) or any(embedded in network for network in networks)
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _network(name: str) -> IPv4Network | IPv6Network:
+    return ip_network(name.strip(), strict=False)
+
+
+def _special(address: IPv4Address | IPv6Address) -> str:
+    """What is special about an address, in words; "" for a public one. Own tables, because `is_global` of the
+    standard library calls 192.0.0.192, 224.0.0.1, ::127.0.0.1, 64:ff9b::7f00:1 and 2002:7f00:1:: global
+    (CVE-2024-4032 and beyond)."""
+    if isinstance(address, IPv4Address):
+        return next((words for network, words in _SPECIAL_V4 if address in network), "")
+    words = next((words for network, words in _SPECIAL_V6 if address in network), "")
+    if not words and address not in _GLOBAL_UNICAST:
+        return "outside the global unicast space"
+    return words
+
+
+_ALLOW_HINT = "allow_networks of this one source can name a network of your own"
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+
+_SPECIAL_V4 = tuple(
+    (IPv4Network(network), words)
+    for network, words in (
+        ("0.0.0.0/8", 'a "this network" address'),
+        ("10.0.0.0/8", "a private address"),
+        ("100.64.0.0/10", "a shared address of a provider's inside"),
+        ("127.0.0.0/8", "this machine itself"),
+        ("168.63.129.16/32", "a cloud platform's own service"),
+        ("169.254.0.0/16", "a link-local address"),
+        ("172.16.0.0/12", "a private address"),
+        ("192.0.0.0/24", "a protocol assignment"),
+        ("192.0.2.0/24", "a documentation address"),
+        ("192.31.196.0/24", "an AS112 address"),
+        ("192.52.193.0/24", "an AMT relay address"),
+        ("192.88.99.0/24", "a 6to4 relay address"),
+        ("192.168.0.0/16", "a private address"),
+        ("192.175.48.0/24", "an AS112 address"),
+        ("198.18.0.0/15", "a benchmarking address"),
+        ("198.51.100.0/24", "a documentation address"),
+        ("203.0.113.0/24", "a documentation address"),
+        ("224.0.0.0/4", "a multicast address"),
+        ("255.255.255.255/32", "the broadcast address"),
+        ("240.0.0.0/4", "a reserved address"),
+    )
+)
+
+_SPECIAL_V6 = tuple(
+    (IPv6Network(network), words)
+    for network, words in (
+        ("::/128", "the unspecified address"),
+        ("::1/128", "this machine itself"),
+        ("::ffff:0:0/96", "an IPv4 address in disguise (mapped)"),
+        ("::ffff:0:0:0/96", "an IPv4 address in disguise (translated)"),
+        ("::/96", "an IPv4 address in disguise (compatible)"),
+        ("64:ff9b::/96", "an IPv4 address in disguise (NAT64)"),
+        ("64:ff9b:1::/48", "an IPv4 address in disguise (local NAT64)"),
+        ("100::/64", "a discard-only address"),
+        ("100:0:0:1::/64", "a dummy address"),
+        ("2001::/32", "a Teredo tunnel"),
+        ("2001::/23", "a protocol assignment"),
+        ("2001:db8::/32", "a documentation address"),
+        ("2002::/16", "a 6to4 tunnel"),
+        ("2620:4f:8000::/48", "an AS112 address"),
+        ("3fff::/20", "a documentation address"),
+        ("5f00::/16", "a segment routing address"),
+        ("fc00::/7", "a private address"),
+        ("fe80::/10", "a link-local address"),
+        ("fec0::/10", "a site-local address"),
+        ("ff00::/8", "a multicast address"),
+    )
+)
