@@ -83,7 +83,8 @@ def test_the_wheel_carries_templates_licence_and_command(tmp_path: Path) -> None
         names = wheel.namelist()
         metadata = wheel.read(next(name for name in names if name.endswith("/METADATA"))).decode()
         commands = wheel.read(next(name for name in names if name.endswith("/entry_points.txt"))).decode()
-    shipped = {f"pipeline/{file.relative_to(ROOT).as_posix()}" for file in ROOT.glob("templates/**/*.*")}
+    files = [*ROOT.glob("templates/**/*.*"), *ROOT.glob("examples/**/*.*")]
+    shipped = {f"pipeline/{file.relative_to(ROOT).as_posix()}" for file in files}
     assert shipped
     assert shipped <= set(names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
@@ -100,7 +101,7 @@ FAKE_PYTHON = """#!/bin/sh
 case "$*" in
 *version_info*) echo "@VERSION@" ;;
 *ensurepip*) exit @VENV@ ;;
-"-m venv"*) echo venv >>calls; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+"-m venv --clear"*) echo venv >>calls; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
 *"-m pip install"*) echo "pip ${*##*--no-deps }" >>calls; [ ! -e offline ] || { cat offline; exit 1; } ;;
 *) exit 0 ;;
 esac
@@ -238,6 +239,13 @@ def test_a_venv_whose_python_is_gone_is_made_again(house: Path) -> None:
     _python(house)
     _setup(house)
     (house / ".venv" / "bin" / "python").unlink()
+    assert _setup(house)[2][0] == "venv"
+
+
+def test_a_venv_whose_python_was_replaced_is_made_again(house: Path) -> None:
+    _python(house)
+    _setup(house)
+    (house / ".venv" / "bin" / "python").write_text("#!/bin/sh\necho No module named pip >&2\nexit 1\n")
     assert _setup(house)[2][0] == "venv"
 
 
