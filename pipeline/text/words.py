@@ -1,0 +1,228 @@
+"""The words of an article's HTML: what a person reads, without the markup.
+
+Give it what `text.clean` returned: it hands the text to libxml2, which is only safe with shallow, capped HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lxml import etree
+from lxml import html as lxml_html
+
+SUMMARY_WORDS = 60
+LEAD_WORDS = 25  # a first paragraph shorter than this takes the next one along into a summary
+
+_BLOCKS = frozenset(
+    "p div h1 h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote pre hr figure figcaption table caption thead tbody "
+    "tfoot tr".split()
+)
+_BREAK = "\0"  # a forced line break within a run; the text itself can't hold it
+_INDENT = "    "
+_NO_LEAD = frozenset("h1 h2 h3 h4 h5 h6 pre table figure figcaption dl".split())
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+_ABBREVIATION = re.compile(
+    r"(?:^|\W)(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|Fig|approx|e\.g|i\.e|a\.m|p\.m|U\.S)\.$"
+)
+
+
+def visible_text(html: str) -> str:
+    """Return the text of `html` with blank lines between its blocks; <pre> keeps its lines."""
+    return "\n\n".join(_paragraphs(html, skip=frozenset()))
+
+
+def lead_text(html: str) -> str:
+    """Return the running text only: no headings, code, tables or captions. It is what a summary is made of."""
+    return "\n\n".join(_paragraphs(html, skip=_NO_LEAD))
+
+
+def summarise(text: str, words: int = SUMMARY_WORDS) -> str:
+    """Return the beginning of `text`, at most `words` words on one line.
+
+    It is the first paragraph (and the next, where that is short), cut after a sentence where one ends in the
+    second half, else after a word, with an ellipsis.
+    """
+    taken: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        taken += paragraph.split()
+        if len(taken) >= LEAD_WORDS:
+            break
+    if len(taken) <= words:
+        return " ".join(taken)
+    head = taken[:words]
+    for end in range(words, words // 2, -1):
+        last = head[end - 1]
+        if _SENTENCE_END.search(last) and not _ABBREVIATION.search(last):
+            return " ".join(head[:end])
+    return " ".join(head).rstrip(" ,;:–—-") + "…"
+
+
+def text_with_links(html: str) -> tuple[str, list[str]]:
+    """Return `html` as readable plain text, and the addresses its "[1]", "[2]" … stand for, in order.
+
+    Blocks are parted by blank lines and not wrapped: that is for whoever sends them. Headings stand alone,
+    list items begin with "- " or "1. ", quotes with "> ", code keeps its lines (indented by four), images
+    become "[their alt text]", cells of a table are parted by " | ". One address has one number.
+    """
+    writer = _Writer()
+    root = _tree(html)
+    if root is not None:
+        writer.children(root)
+        writer.flush()
+    return "\n".join(writer.lines).strip("\n"), list(writer.numbers)
+
+
+def _tree(html: str) -> lxml_html.HtmlElement | None:
+    if not html.strip():
+        return None
+    return lxml_html.fragment_fromstring(html, create_parent="div", parser=lxml_html.HTMLParser(encoding="utf-8"))
+
+
+def _paragraphs(html: str, skip: frozenset[str]) -> Iterator[str]:
+    root = _tree(html)
+    if root is None:
+        return
+    pending: list[str] = []
+    for text, kept in _runs(root, skip):
+        if text is None:
+            paragraph = "".join(pending)
+            paragraph = paragraph.strip("\n") if kept else " ".join(paragraph.split())
+            if paragraph.strip():
+                yield paragraph
+            pending = []
+        else:
+            pending.append(text)
+
+
+def _runs(root: lxml_html.HtmlElement, skip: frozenset[str]) -> Iterator[tuple[str | None, bool]]:
+    """Yield text, and None at each block's edge, with whether line breaks count there. No recursion."""
+    in_pre = 0
+    walk = etree.iterwalk(root, events=("start", "end"))
+    for event, element in walk:
+        tag = str(element.tag)
+        opens = event == "start"
+        in_pre += opens and tag == "pre"
+        if tag in _BLOCKS:
+            yield None, bool(in_pre)
+        elif tag == "br" and opens:
+            yield ("\n" if in_pre else " "), bool(in_pre)
+        elif tag in ("td", "th"):
+            yield " ", False
+        if opens and tag in skip:
+            walk.skip_subtree()
+        elif opens:
+            yield element.text or "", bool(in_pre)
+        if not opens:
+            in_pre -= tag == "pre"
+            yield element.tail or "", bool(in_pre)
+    yield None, False
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes one article's lines. `prefix` begins every line of the block at hand, `first` its next line only."""
+
+    lines: list[str] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)  # address -> its number
+    prefix: str = ""
+    first: str = ""   # a list item's bullet
+    tight: int = 0    # how many lists and tables we are within: no blank lines there
+    run: list[str] = field(default_factory=list)
+
+    def children(self, element: lxml_html.HtmlElement) -> None:
+        self.run.append(element.text or "")
+        for child in element:
+            self.element(child)
+            self.run.append(child.tail or "")
+
+    def element(self, element: lxml_html.HtmlElement) -> None:
+        tag = element.tag if isinstance(element.tag, str) else ""
+        if tag == "br":
+            self.run.append(_BREAK)
+        elif tag == "img":
+            alt = " ".join((element.get("alt") or "").split())
+            self.run.append(f"[{alt}]" if alt else "")
+        elif tag == "a":
+            self.children(element)
+            self.run.append(self.number(element.get("href") or ""))
+        elif tag in ("td", "th"):
+            self.children(element)
+            self.run.append(" | " if element.getnext() is not None else "")
+        elif tag in _BLOCKS:
+            self.flush()
+            self.block(tag, element)
+            self.flush()
+        elif tag:
+            self.children(element)
+
+    def block(self, tag: str, element: lxml_html.HtmlElement) -> None:
+        if tag == "pre":
+            for row in element.text_content().strip("\n").split("\n"):
+                self.run.append(_BREAK + _INDENT + row)
+            self.flush(fold=False)
+        elif tag == "hr":
+            self.run.append("* * *")
+        elif tag == "blockquote":
+            self.gap()
+            outer, self.prefix, self.tight = (self.prefix, self.tight), self.prefix + "> ", 0
+            start = len(self.lines)
+            self.children(element)
+            self.flush()
+            if self.lines[start : start + 1] == [self.prefix.rstrip()]:
+                del self.lines[start]
+            self.prefix, self.tight = outer
+        elif tag in ("ul", "ol", "dl", "table"):
+            self.gap()
+            self.tight += 1
+            if tag in ("ul", "ol"):
+                self.items(tag, element)
+            else:
+                self.children(element)
+                self.flush()
+            self.tight -= 1
+        else:
+            self.children(element)
+
+    def items(self, tag: str, element: lxml_html.HtmlElement) -> None:
+        start = element.get("start") or "1"
+        number = int(start) if start.isdecimal() else 1
+        self.run.append(element.text or "")
+        for child in element:
+            if child.tag == "li":
+                self.flush()
+                outer, self.first = self.prefix, self.first + ("- " if tag == "ul" else f"{number}. ")
+                number += 1
+                self.children(child)
+                self.flush()
+                self.prefix, self.first = outer, ""
+            else:
+                self.element(child)
+            self.run.append(child.tail or "")
+        self.flush()
+
+    def flush(self, *, fold: bool = True) -> None:
+        rows = "".join(self.run).split(_BREAK)
+        self.run = []
+        rows = [" ".join(row.split()) if fold else row.rstrip() for row in rows]
+        while rows and not rows[-1]:
+            rows.pop()
+        while rows and not rows[0]:
+            rows.pop(0)
+        if not rows:
+            return
+        self.gap()
+        for row in rows:
+            self.lines.append(f"{self.prefix}{self.first}{row}".rstrip())
+            if self.first:  # what follows in the same item stands under its text, not under its bullet
+                self.prefix, self.first = self.prefix + " " * len(self.first), ""
+
+    def gap(self) -> None:
+        if self.lines and not self.tight:
+            self.lines.append(self.prefix.rstrip())
+
+    def number(self, url: str) -> str:
+        if not url:
+            return ""
+        return f" [{self.numbers.setdefault(url, len(self.numbers) + 1)}]"
