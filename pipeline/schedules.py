@@ -43,6 +43,7 @@ GROUPS = {"weekdays": (1, 2, 3, 4, 5), "weekends": (6, 0), "daily": tuple(range(
 LAST_SAFE_DAY = 28  # every month has it
 SAMPLE = 64  # slots looked at to find a schedule's period
 SAMPLE_FROM = datetime.fromisoformat("2024-01-01")  # naive local, and fixed: a period never depends on today
+AT = re.compile(r"(?:(?P<days>[^:]*[^:\s])\s+)?(?P<times>\d{1,2}:\d\d(?:\s*,\s*\d{1,2}:\d\d)*)", re.ASCII)
 AT_HINT = 'write "08:00", "Mon 08:00", "Mon,Wed 18:30", "weekdays 07:00", "1st 09:00", or use cron'
 
 
@@ -147,8 +148,7 @@ def _zone_names() -> dict[str, str]:
 
 
 def _read_at(at: str) -> tuple[tuple[str, ...], str]:
-    text = at.strip()
-    found = re.fullmatch(r"(?:(?P<days>.*?\S)\s+)?(?P<times>\d{1,2}:\d\d(?:\s*,\s*\d{1,2}:\d\d)*)", text, re.ASCII)
+    found = AT.fullmatch(at.strip())
     if not found:
         raise UsageError(f'"{at}"', "no time that at understands", hint=AT_HINT)
     times = sorted({_read_time(at, t.strip()) for t in found["times"].split(",")})

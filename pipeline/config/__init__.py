@@ -125,7 +125,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        problem = syntax_problem(error)
+        problem = syntax_problem(error, text)
     except RecursionError:
         problem = "brackets are nested too deeply"
     raise ConfigError(str(path), [problem])

@@ -82,15 +82,18 @@ def _check_source(path: KeyPath, source: Mapping[str, Any], problems: Problems) 
 def _check_select(document: Mapping[str, Any], path: KeyPath, wanted: Any, problems: Problems) -> None:
     if not isinstance(wanted, Mapping):
         return
-    slugs = [s["slug"] for _, s in _each(document, ("sources",)) if isinstance(s.get("slug"), str)]
+    named = ((place, source.get("slug")) for place, source in _each(document, ("sources",)))
+    slugs = {(*place, "slug"): slug for place, slug in named if isinstance(slug, str)}
+    offered = [slug for place, slug in slugs.items() if not has_place(value_at(problems.written, place))]
     for place, name in _texts(wanted, path, "sources"):
-        if name not in slugs:
-            close = nearest(name, slugs)
-            hint = f'did you mean "{close}"?' if close else "the sources are: " + (", ".join(slugs) or "none")
+        if name not in slugs.values():
+            close = nearest(name, offered)
+            hint = f'did you mean "{close}"?' if close else "the sources are: " + (", ".join(offered) or "none")
             problems.add(place, f"no source is called {problems.shown(place)}, {hint}")
     topics, all_say = _source_topics(document)
+    written, _ = _source_topics(problems.written)
     for place, name in _texts(wanted, path, "topics"):
-        close = nearest(name, topics, cutoff=0.75)
+        close = nearest(name, [topic for topic in written if not has_place(topic)], cutoff=0.75)
         # Articles bring topics of their own, so an unknown one is only odd where it looks like a slip of the pen
         # or where each source says what it is about.
         if name != "*" and name not in topics and (close or all_say):
@@ -182,8 +185,6 @@ def _check_relay(smtp: Mapping[str, Any], problems: Problems) -> None:
     if isinstance(password, str) and password and not has_place(password):
         problems.add(path, 'a password does not belong in the file; write "${SMTP_PASSWORD}" and set that variable, '
                      'or "${file:smtp.password}"')
-    elif not isinstance(password, str | Mapping):
-        problems.add(path, 'must be "${NAME}" in quotes')  # the shape says the same, and shows nothing either
     for key, other in (("user", "password"), ("password", "user")):
         if smtp.get(key) and not smtp.get(other):
             problems.add(("mail", "smtp", key), f"needs {other} beside it")

@@ -108,13 +108,15 @@ class Problems:
                 return said.format(kind=kind_of(value_at(self.written, path)), **context)
 
 
-def syntax_problem(error: tomllib.TOMLDecodeError) -> str:
+def syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> str:
     """Where a text stops being TOML, and why, without repeating any of it."""
     said = str(error)
-    place = re.search(r"\(at (line \d+, column \d+|end of document)\)$", said)
     why = next((ours for theirs, ours in SYNTAX if said.startswith(theirs)), "this is not valid TOML")
-    where = place[1] if place else "somewhere"
-    return f"{where}: {why}"
+    place = re.search(r"\(at (line \d+, column \d+)\)$", said)
+    if place:
+        return f"{place[1]}: {why}"
+    # tomllib says "end of document": the last line, unless something that was opened earlier never ended
+    return f"end of the file: {why}" if "closed" in why else f"line {text.rstrip().count(chr(10)) + 1}: {why}"
 
 
 def value_at(document: Any, path: KeyPath) -> Any:
@@ -145,10 +147,10 @@ def _suggest(path: KeyPath) -> str:
     table = _table(path[:-1])
     here = tuple(table.model_fields) if table else ()
     word = str(path[-1])
-    close = nearest(word, here)
+    elsewhere = [place for place, other in _tables(Document, ()) if word in other.model_fields and other is not table]
+    close = nearest(word, here, cutoff=0.8) or ("" if elsewhere else nearest(word, here))
     if close:
         return f'did you mean "{close}"?'
-    elsewhere = [place for place, other in _tables(Document, ()) if word in other.model_fields and other is not table]
     if elsewhere:
         return "it belongs in " + " or ".join(f"[{place}]" if place else "the top of the file" for place in elsewhere)
     return "known here: " + ", ".join(here)

@@ -2,7 +2,7 @@
 
     password = "${SMTP_PASSWORD}"               from the environment
     password = "${file:smtp.password}"          from a file beside the config; its last line end is dropped
-    url = "postgresql://me:${PG_PASSWORD}@db/x" in the middle of a text
+    url = "postgresql://me:${PG_PASSWORD}@db/x" in the middle of an address, encoded for it
     subject = "$${PRICE}"                       not a secret: the text "${PRICE}"
 
 Problems speak of the name that was asked for, never of what it holds. `shown` is the only way in which any other
@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote as quote_path
 
 from pipeline.config.lines import KeyPath
 
@@ -25,8 +26,9 @@ MAX_SECRET = 65_536   # bytes: a longer file is not a secret but a mistake
 
 PLACE = re.compile(r"\$\$\{|\$\{(?!\{)([^}]*)(\}?)")  # "${{" is a dollar before a template's own braces
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-USERINFO = re.compile(r"(?<=//)[^/?#\s]*@")
-QUERY_SECRET = re.compile(r"(?i)([?&](?:password|passwd|sslpassword)=)[^&#]*")
+USERINFO = re.compile(r"(?<=//).*@")  # greedy: an odd password may hold a / or an @ itself
+QUERY_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|token|secret|key|sig)[^=&#]*=)[^&#]*")
+QUERY_PASSWORD = re.compile(r"(?i)[?&](?:ssl)?password=[^&#]")
 
 SECRET_PATHS: frozenset[KeyPath] = frozenset({("store", "url"), ("mail", "smtp", "password")})
 """Where a value is a secret even when it was written out: messages never repeat it."""
@@ -50,9 +52,7 @@ def literal_password(written: object) -> bool:
         return False
     bare = PLACE.sub("", written)
     user = USERINFO.search(bare)
-    query = QUERY_SECRET.search(bare)
-    in_user = bool(user and user[0].partition(":")[2].rstrip("@"))
-    return in_user or bool(query and query[0] != query[1])
+    return bool(user and user[0].partition(":")[2].rstrip("@")) or bool(QUERY_PASSWORD.search(bare))
 
 
 def shown(path: KeyPath, written: object) -> str:
@@ -77,6 +77,11 @@ def kind_of(written: object) -> str:
     return next((words for kind, words in kinds if isinstance(written, kind)), "a date or time")
 
 
+def quote(secret: str) -> str:
+    """A secret as a part of an address (RFC 3986 section 2.1)."""
+    return quote_path(secret, safe="")
+
+
 class _Expander:
     def __init__(self, folder: Path, env: Mapping[str, str], problem: Report, warn: Report) -> None:
         self.folder, self.env, self.problem, self.warn = folder, env, problem, warn
@@ -89,38 +94,42 @@ class _Expander:
         return self.text(path, written) if isinstance(written, str) else written
 
     def text(self, path: KeyPath, written: str) -> str:
-        return PLACE.sub(lambda found: self.place(path, found), written)
+        # in the middle of an address a password must not be taken for a host or a path
+        escape = path in SECRET_PATHS and written.startswith("postgresql")
+        return PLACE.sub(lambda found: self.place(path, found, quote if escape else str), written)
 
-    def place(self, path: KeyPath, found: re.Match[str]) -> str:
+    def place(self, path: KeyPath, found: re.Match[str], escape: Callable[[str], str]) -> str:
         name, closed = found[1], found[2]
         if name is None:
             return "${"
         if not closed:
             self.problem(path, "a ${ without its } (write $${ for a plain ${)")
         elif name.startswith("file:"):
-            return self.file(path, name.removeprefix("file:").strip(), found[0])
+            secret = self.file(path, name.removeprefix("file:").strip())
+            return escape(secret) if secret else found[0]
         elif not NAME.fullmatch(name):
             self.problem(path, 'what stands in ${…} is no name (write "${NAME}" or "${file:path}")')
         elif not self.env.get(name):
             state = "is empty" if name in self.env else "is not set"
             self.problem(path, f"the environment variable {name} {state} (set it before Broadsheet starts)")
         else:
-            return self.env[name]
+            return escape(self.env[name])
         return found[0]
 
-    def file(self, path: KeyPath, name: str, written: str) -> str:
+    def file(self, path: KeyPath, name: str) -> str:
+        """What a file holds, "" where that is a problem."""
         place = self.folder / name
         try:
             if place.stat().st_size > MAX_SECRET:
                 self.problem(path, f"the file {name} is longer than {MAX_SECRET} bytes, that is no secret")
-                return written
+                return ""
             if place.stat().st_mode & stat.S_IROTH:
                 self.warn(path, f"everybody on this machine can read the file {name} (chmod 600 {name})")
             secret = place.read_bytes().decode().removesuffix("\n").removesuffix("\r")
         except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the name
             why = error.strerror if isinstance(error, OSError) and error.strerror else "is not text"
             self.problem(path, f"can't read the file {name}: {why.lower()}")
-            return written
+            return ""
         if not secret:
             self.problem(path, f"the file {name} is empty")
-        return secret or written
+        return secret

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, model_validator
 
-from pipeline.config.secrets import MASK, USERINFO
+from pipeline.config.secrets import MASK
 from pipeline.config.values import (
     Address,
     Backlog,
@@ -76,7 +77,11 @@ class Store(Table):
 
     @property
     def shown(self) -> str:
-        return USERINFO.sub(f"{MASK}@", self.url.get_secret_value()).partition("?")[0]
+        url = self.url.get_secret_value()
+        if url.startswith("sqlite:"):
+            return url
+        found = re.fullmatch(r"(\w+)(?:\+\w+)?://(?:[^\s/?#@]*@)?([\w.:\[\]-]*(?:/[\w-]*)?)(?:\?.*)?", url)
+        return f"{found[1]}://{found[2]}" if found else f"postgresql://{MASK}"
 
 
 class Paths(Table):
