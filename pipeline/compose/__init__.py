@@ -1,0 +1,1 @@
+"""Articles into a frozen digest: window, choose, freeze. Hands over through rows."""

@@ -1,0 +1,1 @@
+"""What a message is made of: header bytes, signatures, tokens."""

@@ -1,0 +1,110 @@
+"""CSS into style attributes: the only premailer, in a corner where it can reach nothing and break nothing.
+
+What premailer 3.10 does by itself, and what is done about it here:
+
+- `allow_network=False` does not stop `@import`: cssutils still opens http: and file: addresses. Its fetcher is
+  replaced by one that answers with an empty sheet.
+- one cache with keys that do not name the function: the text `head` as a style answers a question about the
+  selector `head`, which crashes this transform or, worse, later ones. Each function gets a cache of its own.
+- that cache holds 128 entries, fewer than one sheet's rules: every transform would start cold.
+- `!important` and rules that match nothing are dropped: `<style data-premailer="ignore">` is kept as it is.
+- it writes width, height, align, valign and bgcolor attributes, which HTML no longer allows: switched off.
+- cssutils logs every property it does not know on standard error: silenced.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+import cssutils
+import cssutils.util
+from cssselect import SelectorError
+from lxml import etree
+from lxml.cssselect import CSSSelector
+from premailer import merge_style, premailer
+
+from pipeline.errors import TemplateError
+
+CACHED_RULES = 5_000   # selectors and declarations; a rich sheet has about 200 rules
+CACHED_SHEETS = 32
+
+
+def inline(html: str, css: str) -> str:
+    """Move the rules of `css`, and of every `<style>` that does not say data-premailer="ignore", into style attributes.
+
+    `html` is a whole document. Whitespace and comments stay as they are. Raises TemplateError, whatever it is
+    that premailer or a parser trips over.
+    """
+    try:
+        with _one_at_a_time:
+            out: str = premailer.Premailer(
+                css_text=css,
+                allow_network=False,
+                disable_validation=True,
+                disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
+            ).transform(html, pretty_print=False)
+    except Exception as error:
+        raise TemplateError("CSS inlining", f"{type(error).__name__}: {error}") from error
+    return out
+
+
+def comment_parents(html: str) -> list[tuple[str, int]]:
+    """Every comment's text in document order, with a number that is the same for comments under one parent.
+
+    Between two comments under one parent there are whole elements only, so that taking the run out, or putting
+    another one in, can't change what anything around it means.
+    """
+    numbers: dict[Any, int] = {}
+    return [
+        (comment.text or "", numbers.setdefault(comment.getparent(), len(numbers)))
+        for comment in etree.fromstring(html, etree.HTMLParser()).iter(etree.Comment)
+    ]
+
+
+def mark_matches(html: str, selectors: list[str]) -> str:
+    """The document with `data-bs="0 3"` on each element that selectors 0 and 3 match; to find what depends on order.
+
+    Selectors that can't be understood match nothing.
+    """
+    root = etree.fromstring(html, etree.HTMLParser())
+    for number, selector in enumerate(selectors):
+        try:
+            elements = cast("list[Any]", CSSSelector(selector, translator="html")(root))
+        except (SelectorError, etree.XPathError):
+            continue
+        for element in elements:
+            element.set("data-bs", f"{element.get('data-bs', '')} {number}".strip())
+    return etree.tostring(root.getroottree(), method="html", encoding="unicode")
+
+
+def _fetch_nothing(_url: str) -> tuple[str, str]:
+    return "utf-8", ""
+
+
+def _own_cache(function: Any, size: int) -> Callable[..., Any]:
+    """The bare function behind premailer's shared cache, behind one of its own."""
+    bare = function
+    while hasattr(bare, "__wrapped__"):
+        bare = bare.__wrapped__
+    return functools.lru_cache(size)(bare)
+
+
+def _tame() -> None:
+    cssutils.util._defaultFetcher = _fetch_nothing  # noqa: SLF001 - there is no public way for a default
+    cssutils.log.setLevel(logging.CRITICAL + 1)
+    cssutils.log.raiseExceptions = False
+    pairs = _own_cache(merge_style.csstext_to_pairs, CACHED_RULES)
+    pairs._lock = merge_style.csstext_to_pairs._lock  # type: ignore[attr-defined]  # noqa: SLF001 - it looks there
+    merge_style.csstext_to_pairs = premailer.csstext_to_pairs = pairs
+    premailer._create_cssselector = _own_cache(premailer._create_cssselector, CACHED_RULES)  # noqa: SLF001
+    premailer._cache_parse_css_string = _own_cache(  # noqa: SLF001
+        premailer._cache_parse_css_string, CACHED_SHEETS  # noqa: SLF001
+    )
+
+
+_one_at_a_time = threading.Lock()  # cssutils keeps state while it parses
+_tame()

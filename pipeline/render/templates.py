@@ -1,0 +1,310 @@
+"""Templates: found by a naming rule, compiled in a sandbox, rendered a block at a time. The only Jinja2.
+
+    templates/NAME/body.html.j2   blocks `shell` and `article`, may have `toc_entry`
+    templates/NAME/body.txt.j2    the same in plain text; digest/body.txt.j2 where there is none
+    templates/NAME/digest.css     inlined;                digest/digest.css where there is none
+    templates/NAME/subject.txt.j2 one line;               digest/subject.txt.j2 where there is none
+
+The operator's folder comes before the shipped one, file by file. A template of one's own is short, because it can
+extend a shipped one and replace one block of it. Blocks are rendered apart from each other, each with what it may
+know: the shell gets `page`, `tokens`, `slots`, `begin`, `end`; an article gets `page` and `article`. Titles, HTML
+and all else that comes from sources is data here, never template text.
+"""
+
+from __future__ import annotations
+
+import functools
+import stat
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from pipeline.errors import TemplateError
+from pipeline.model.frozen import DigestPage
+from pipeline.render import contract
+from pipeline.render.views import ArticleView, format_date, format_weekday, one_line, underline, wrap
+
+FALLBACK = "digest"
+BLOCKS = ("shell", "article", "toc_entry")
+REQUIRED = ("shell", "article")
+MAX_TEMPLATE = 1_000_000   # bytes of one file
+MAX_SUBJECT = 400          # characters
+
+
+@dataclass(frozen=True, slots=True)
+class DigestTemplate:
+    """One loaded template. Get it from `Templates.digest`, which has checked it."""
+
+    name: str
+    css: str
+    html_file: str
+    text_file: str
+    subject_source: str
+    _html: jinja2.Environment
+    _text: jinja2.Environment
+
+    def blocks(self, part: str, page: DigestPage) -> Blocks:
+        """The blocks of "html" or "text" for one digest."""
+        if part == "html":
+            return Blocks(self._html, self.html_file, page)
+        return Blocks(self._text, self.text_file, page)
+
+    def subject(self, source: str, *, page: DigestPage, articles: Sequence[ArticleView]) -> str:
+        """A subject line from the operator's template text, or the template's own where `source` is empty."""
+        return _subject(self._text, source or self.subject_source, page, articles)
+
+
+class Templates:
+    """The templates under `folders`, the first folder first."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._files = _Files(folders)
+        self._html = _environment(self._files, markup=True)
+        self._text = _environment(self._files, markup=False)
+
+    def names(self) -> list[str]:
+        return self._files.names()
+
+    def digest(self, name: str) -> DigestTemplate:
+        """A template that can be frozen. Raises TemplateError with file, line and cause for the first thing wrong."""
+        template = self._load(name)
+        for problem in self._problems(template, everything=False):
+            raise problem
+        return template
+
+    def check(self, name: str) -> list[str]:
+        """Everything that is wrong with a template, in words; also what only a trial with sample articles shows."""
+        try:
+            template = self._load(name)
+        except TemplateError as error:
+            return [str(error)]
+        return [str(problem) for problem in self._problems(template, everything=True)]
+
+    def subject(self, source: str, *, page: DigestPage, articles: Sequence[ArticleView]) -> str:
+        """Render the `subject = "…"` of a newsletter to one line. Raises TemplateError."""
+        return _subject(self._text, source, page, articles)
+
+    def _load(self, name: str) -> DigestTemplate:
+        if name not in self.names():
+            near = get_close_matches(name, self.names(), 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(self.names()) or 'none'}"
+            raise TemplateError(f"template {name!r}", f"there is no {name}/body.html.j2 in {self._files}", hint=hint)
+        text_file, css_file, subject_file = (
+            f"{name}/{file}" if self._files.find(f"{name}/{file}") else f"{FALLBACK}/{file}"
+            for file in ("body.txt.j2", "digest.css", "subject.txt.j2")
+        )
+        return DigestTemplate(
+            name=name, css=self._files.read(css_file), html_file=f"{name}/body.html.j2", text_file=text_file,
+            subject_source=self._files.read(subject_file).strip(), _html=self._html, _text=self._text,
+        )
+
+    def _problems(self, template: DigestTemplate, *, everything: bool) -> list[TemplateError]:
+        found: list[TemplateError] = []
+        for part, file, environment in (
+            ("html", template.html_file, self._html), ("text", template.text_file, self._text)
+        ):
+            try:
+                new = _reading_problems(environment, file)
+                found += new or contract.rendering_problems(template.blocks(part, contract.SAMPLE_PAGE), part, file)
+            except TemplateError as error:
+                found.append(error)
+        if not found:
+            blocks = template.blocks("html", contract.SAMPLE_PAGE)
+            found += contract.order_problems(blocks, template.css, template.html_file, everything=everything)
+        return found
+
+
+class Blocks:
+    """The blocks of one template file and of those it extends, ready to be rendered one at a time."""
+
+    def __init__(self, environment: jinja2.Environment, file: str, page: DigestPage) -> None:
+        self._environment = environment
+        self._file = file
+        with _translated(environment, file):
+            template = environment.get_template(file)
+            self._context = template.new_context({"page": page})
+            # A pass over the top level, for its imports and settings and for the blocks of the templates it
+            # extends, which Jinja2 collects on the way; the contract's blocks stand aside while it runs.
+            for name in BLOCKS:
+                self._context.blocks.setdefault(name, []).insert(0, _nothing)
+            "".join(template.root_render_func(self._context))
+            for name in BLOCKS:
+                del self._context.blocks[name][0]
+        missing = [name for name in REQUIRED if name not in self]
+        if missing:
+            raise TemplateError(file, f"has no block {missing[0]!r}", hint=_EXTEND)
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self._context.blocks.get(name))
+
+    def render(self, name: str, **values: Any) -> str:
+        with _translated(self._environment, self._file):
+            context = self._context.derived(values)
+            return "".join(context.blocks[name][0](context))
+
+
+class _Files(jinja2.BaseLoader):
+    """Files under the folders and nowhere else: no "..", and no link that leads out of its folder."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = [folder.resolve() for folder in folders]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self._folders)) or "no folder"
+
+    def names(self) -> list[str]:
+        found = {path.parent.name for folder in self._folders for path in folder.glob("*/body.html.j2")}
+        return sorted(name for name in found if self.find(f"{name}/body.html.j2"))
+
+    def find(self, name: str) -> Path | None:
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or "\\" in name or "\0" in name or ".." in pure.parts:
+            return None
+        for folder in self._folders:
+            path = folder / name
+            try:
+                resolved = path.resolve(strict=True)
+                if resolved.is_relative_to(folder) and stat.S_ISREG(resolved.stat().st_mode):
+                    return resolved
+            except OSError:
+                continue
+        return None
+
+    def read(self, name: str) -> str:
+        path = self.find(name)
+        if path is None:
+            raise TemplateError(name, f"is not in {self}")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise TemplateError(str(path), f"can't be read: {error.strerror}") from error
+        if len(data) > MAX_TEMPLATE:
+            raise TemplateError(str(path), f"is larger than {MAX_TEMPLATE:,} bytes")
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise TemplateError(f"{path}:{line}", "is not UTF-8") from error
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        path = self.find(template)
+        if path is None or template.endswith(".txt.j2") == bool(environment.autoescape):
+            raise jinja2.TemplateNotFound(template)
+        source, stamp = self.read(template), path.stat().st_mtime_ns
+        return source, str(path), lambda: path.is_file() and path.stat().st_mtime_ns == stamp
+
+
+class _translated:  # noqa: N801 - reads as a statement: with _translated(...)
+    """Jinja2's errors, and those that rise out of a template, as TemplateError with file and line."""
+
+    def __init__(self, environment: jinja2.Environment, file: str) -> None:
+        self._environment = environment
+        self._file = file
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, TemplateError):
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> TemplateError:
+        if isinstance(error, jinja2.TemplateSyntaxError):
+            return TemplateError(f"{error.filename or self._file}:{error.lineno}", error.message or "syntax error")
+        if isinstance(error, jinja2.TemplateNotFound):
+            return TemplateError(self._file, f"names the template {error.name!r}, which is not there")
+        if isinstance(error, RecursionError):
+            return TemplateError(self._file, "extends or includes itself", hint="give your template a name of its own")
+        try:
+            self._environment.handle_exception()  # points the traceback at template lines, and raises it again
+        except Exception as rewritten:  # noqa: BLE001 - whatever rises out of a template
+            frames = [f for f in traceback.extract_tb(rewritten.__traceback__) if f.filename.endswith(_ENDINGS)]
+            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else self._file
+            return TemplateError(where, _cause(error))
+        return TemplateError(self._file, _cause(error))
+
+
+def _environment(files: _Files, *, markup: bool) -> jinja2.Environment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=files, autoescape=markup, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals = {name: environment.globals[name] for name in ("range", "namespace")}
+    environment.filters.update(
+        date=format_date, weekday=format_weekday, wrap=wrap, underline=underline, one_line=one_line
+    )
+    return environment
+
+
+def _reading_problems(environment: jinja2.Environment, file: str) -> list[TemplateError]:
+    """What can be seen without rendering, in a template and in those it extends."""
+    found = []
+    chain: list[str] = []
+    while file not in chain:
+        chain.append(file)
+        with _translated(environment, file):
+            loader = environment.loader
+            source, path, _ = loader.get_source(environment, file) if loader else ("", None, None)
+            tree = environment.parse(source, file, path)
+        for block in tree.find_all(nodes.Block):
+            if block.name in BLOCKS:
+                found += [TemplateError(f"{path}:{line}", cause) for line, cause in _outside_names(block)]
+        for extends in tree.find_all(nodes.Extends):
+            if isinstance(extends.template, nodes.Const):
+                file = extends.template.value
+            else:
+                found.append(TemplateError(f"{path}:{extends.lineno}", "extends a template whose name is computed"))
+    return found
+
+
+def _outside_names(block: nodes.Block) -> Iterator[tuple[int, str]]:
+    """Names in a block that belong to a loop over the articles, which nobody runs."""
+    queue: list[tuple[nodes.Node, bool]] = [(block, False)]
+    while queue:
+        node, looping = queue.pop()
+        if isinstance(node, nodes.Name) and node.ctx == "load":
+            if node.name == "loop" and not looping:
+                yield node.lineno, f"block {block.name!r} uses `loop`: each article is rendered by itself, in no loop"
+            if node.name == "articles":
+                yield node.lineno, f"block {block.name!r} uses `articles`: who gets which differs; use slots.articles"
+        looping = looping or isinstance(node, nodes.For)
+        queue += [(child, looping) for child in node.iter_child_nodes()]
+
+
+def _subject(
+    environment: jinja2.Environment, source: str, page: DigestPage, articles: Sequence[ArticleView]
+) -> str:
+    try:
+        text = _compiled(environment, source).render(page=page, articles=list(articles))
+    except Exception as error:
+        raise TemplateError(f"subject {source!r}", _cause(error)) from error
+    line = one_line(text)
+    if not line:
+        raise TemplateError(f"subject {source!r}", "gives an empty line")
+    return line[:MAX_SUBJECT]
+
+
+@functools.lru_cache(64)
+def _compiled(environment: jinja2.Environment, source: str) -> jinja2.Template:
+    return environment.from_string(source)
+
+
+def _cause(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {text}"
+
+
+def _nothing(_context: Context) -> Iterator[str]:
+    return iter(())
+
+
+_EXTEND = f'begin with {{% extends "{FALLBACK}/body.html.j2" %}} and replace only what should differ'
+_ENDINGS = (".j2", ".css")

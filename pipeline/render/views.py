@@ -1,0 +1,166 @@
+"""What templates see of an article, and the small filters they may use. Pure.
+
+The HTML of an article is sanitised before it is stored; here it is only fitted into a letter: its headings go
+below the letter's own, styles and remote pictures go out (PROMISES 18: opening a mail tells nobody).
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from html import unescape
+from unicodedata import combining, east_asian_width
+
+from markupsafe import Markup
+
+from pipeline.model.articles import Article, Show
+from pipeline.model.frozen import direction
+
+TextOf = Callable[[str], tuple[str, list[str]]]
+"""HTML -> plain text with "[1]" after each linked phrase, and the links' addresses in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleView:
+    """One article, as blocks and subjects see it."""
+
+    id: int
+    title: str
+    url: str                       # the original page, or `web_url` where there is none
+    web_url: str                   # our own page of it
+    author: str
+    source: str                    # the source's title
+    published_at: datetime         # aware UTC
+    summary: str                   # plain text
+    html: Markup                   # "" where only the summary is shown
+    text: str                      # the plain text of what is shown
+    links: tuple[str, ...]         # what "[1]", "[2]" … in `text` stand for
+    topics: tuple[str, ...]
+    language: str
+    revision: int
+
+    @property
+    def direction(self) -> str:
+        return direction(self.language)
+
+    @property
+    def full(self) -> bool:
+        return bool(self.html)
+
+
+def article_view(article: Article, *, public_url: str, text_of: TextOf) -> ArticleView:
+    """The view of a stored article: everything where `show` allows it, else its summary."""
+    html, text, links = "", article.summary, list[str]()
+    if article.show is Show.FULL and article.html.strip():
+        html = fit_html(article.html, public_url=public_url)
+        text, links = text_of(html)
+    return _view(article, public_url, html, text, links)
+
+
+def plain_view(article: Article, *, public_url: str) -> ArticleView:
+    """The view of an article whose HTML can't be used: its summary only."""
+    return _view(article, public_url, "", article.summary, [])
+
+
+def fit_html(html: str, *, public_url: str) -> str:
+    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, no picture of others' servers."""
+    levels = [int(level) for level in _HEADING.findall(html)]
+    shift = max(0, FIRST_HEADING - min(levels, default=FIRST_HEADING))
+    return _TAG.sub(lambda m: _fit_tag(m, shift, public_url), html)
+
+
+def format_date(value: date, language: str) -> str:
+    """ "22 November 2026" in English, "2026-11-22" in every other language."""
+    if language.lower().partition("-")[0] == "en":
+        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+    return f"{value.year:04}-{value.month:02}-{value.day:02}"
+
+
+def format_weekday(value: date, language: str) -> str:
+    """ "Sunday, 22 November 2026" in English, the date alone in every other language."""
+    day = format_date(value, language)
+    return f"{_DAYS[value.weekday()]}, {day}" if day[0].isdigit() and " " in day else day
+
+
+def wrap(text: str, width: int = 72, indent: str = "") -> str:
+    """Wrap each line of a text; a line's own indent, bullet or quote mark is kept; addresses are never broken."""
+    return "\n".join(_wrap_line(line, width, indent) for line in text.split("\n"))
+
+
+def underline(text: str, mark: str = "=", width: int = 72) -> str:
+    """A heading, wrapped, with a line of `mark` below as long as its longest line."""
+    wrapped = wrap(text, width)
+    return f"{wrapped}\n{mark * max(map(_columns, wrapped.splitlines() or ['']))}"
+
+
+def one_line(text: str) -> str:
+    """Any text in one line without control characters: a subject, a title."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def preheader(views: Sequence[ArticleView], limit: int = 140) -> str:
+    """What mail programs show beside a subject that names the first article: the other titles, else the summary."""
+    words = " · ".join(v.title for v in views[1:]) or (views[0].summary if views else "")
+    return textwrap.shorten(one_line(words), limit, placeholder=" …")
+
+
+def _view(article: Article, public_url: str, html: str, text: str, links: list[str]) -> ArticleView:
+    web_url = f"{public_url}/a/{article.id}"
+    return ArticleView(
+        id=article.id, title=one_line(article.title), url=article.url or web_url, web_url=web_url,
+        author=one_line(article.author), source=one_line(article.source_title), published_at=article.published_at,
+        summary=article.summary, html=Markup(html),  # noqa: S704 - the store holds sanitised HTML only
+        text=text.strip("\n"), links=tuple(links), topics=article.topics, language=article.language,
+        revision=article.revision,
+    )
+
+
+def _fit_tag(tag: re.Match[str], shift: int, public_url: str) -> str:
+    slash, name, attributes, end = tag[1], tag[2].lower(), tag[3], tag[4]
+    if name in _FETCHING:
+        return _picture(attributes, public_url) if name == "img" and not slash else ""
+    if len(name) == 2 and name[0] == "h" and name[1].isdigit():
+        name = f"h{min(6, int(name[1]) + shift)}"
+    return f"<{slash}{name}{_OURS.sub('', attributes)}{end}>"
+
+
+def _picture(attributes: str, public_url: str) -> str:
+    """An <img> where it is ours, else what it shows in words: mail must not call on other people's servers."""
+    values = {m[1].lower(): m[2] for m in _ATTRIBUTE.finditer(attributes)}
+    if unescape(values.get("src", "")).startswith(f"{public_url}/"):
+        return f"<img{_OURS.sub('', attributes)}>"
+    alt = values.get("alt", "").strip()
+    return f"<em>[{alt}]</em>" if alt else ""
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: East Asian characters take two columns, marks over others none."""
+    return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)
+
+
+def _wrap_line(line: str, width: int, indent: str) -> str:
+    lead = _LEAD.match(line)
+    mark = lead[0] if lead else ""
+    hang = "".join(c if c in "> " else " " for c in mark)
+    return textwrap.fill(
+        line[len(mark):], width, initial_indent=indent + mark, subsequent_indent=indent + hang,
+        break_long_words=False, break_on_hyphens=False,
+    ) or (indent + mark).rstrip()
+
+
+FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
+_ATTRIBUTES = r"""(?:[^<>"']|"[^"]*"|'[^']*')*?"""
+_TAG = re.compile(rf"<(/?)([a-zA-Z][a-zA-Z0-9]*)({_ATTRIBUTES})(\s*/?)>")
+_HEADING = re.compile(r"<h([1-6])\b", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)\s*=\s*"([^"]*)\"""")
+_OURS = re.compile(r"""\s+(?:style|class|id)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
+_FETCHING = frozenset({"img", "picture", "source", "video", "audio", "track", "iframe", "object", "embed", "link"})
+_LEAD = re.compile(r"^(?:\s*>)*\s*(?:(?:[-*•]|\d{1,3}[.)])\s+)?")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
