@@ -19,13 +19,13 @@ SPECIAL = """
 64:ff9b:1::a9fe:a9fe 100::1 100:0:0:1::1 2001::1 2001:0:7f00:1:: 2001:2::1 2001:10::1 2001:20::1 2001:db8::1
 2002:7f00:1:: 2002:808:808:: 2620:4f:8000::1 3fff::1 4000::1 5f00::1 fc00::1 fd00:ec2::254 fe80::1 febf::1 fec0::1
 feff::1 ff02::1 ff0e::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
-""".split()  # noqa: SIM905  a table reads better than so many quotes
+""".split()
 
 PUBLIC = """
 1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 168.63.129.15 169.253.0.1
 172.15.255.255 172.32.0.0 192.0.1.0 192.0.3.0 192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0 223.255.255.255
 2001:200::1 2001:4860:4860::8888 2003::1 2606:4700::1111 2a00:1450:4001:800::200e 2001:db7::1 2620:4f:7fff::1
-""".split()  # noqa: SIM905  a table reads better than so many quotes
+""".split()
 
 
 @pytest.mark.parametrize("ip", SPECIAL)
@@ -112,7 +112,7 @@ def test_urls_that_are_refused(url: str) -> None:
 ODD_LITERALS = """
 2130706433 0x7f000001 0x7F000001 017700000001 0177.0.0.1 0x7f.0.0.1 127.1 127.0.1 127.0.0.01 0x7f.1 00127.0.0.1
 127.0.0.0x1 0300.0250.1.1 3232235777 0xa9fea9fe 0251.0376.0251.0376 169.254.43518 1.2.3.256 1.2.3 0 0x 1e3.4
-""".split()  # noqa: SIM905  a table reads better than so many quotes
+""".split()
 
 
 @pytest.mark.parametrize("host", ODD_LITERALS)

@@ -1,0 +1,1 @@
+"""articles -> feeds/: select, build RSS and Atom, write only what changed."""
