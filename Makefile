@@ -18,8 +18,7 @@ test: ## run the default test suite, in random order
 
 lint: ## check style (ruff) and types (mypy --strict)
 	@sh .ci/setup $(DEV_LOCK)
-	@.venv/bin/ruff check .
-	@.venv/bin/mypy $(ARGS)
+	@status=0; .venv/bin/ruff check . || status=1; .venv/bin/mypy || status=1; exit $$status
 
 faults: ## kill Broadsheet at many points and count the mail (minutes)
 	@sh .ci/setup $(DEV_LOCK)

@@ -44,7 +44,7 @@ HOMES = {
     "cssutils": "render/inline",
     "fastfeedparser": "collect/parse",
     "feedgen": "publish/build",
-    "feedparser": "collect/parse",
+    "feedparser": "collect/repair",
     "http.client": "net/",
     "httpx": "net/",
     "itsdangerous": "mail/tokens",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,27 @@ def test_the_lock_has_what_pyproject_asks_for(lock: str, wanted: list[str]) -> N
     for requirement in map(Requirement, wanted):
         version = pinned.get(canonicalize_name(requirement.name), "not in the lock")
         assert version in requirement.specifier, f"{requirement} is {version} in {lock}: run `make lock`"
+
+
+# Imported under another distribution's name, which pins it exactly.
+COMPANIONS = {"pydantic-core": "pydantic"}
+# Declared and never imported: what SQLAlchemy, zoneinfo or a command line option finds by itself.
+UNSEEN = {"tzdata"}
+
+
+def test_what_the_code_imports_and_what_pyproject_declares_are_the_same() -> None:
+    of_module = packages_distributions()
+    imported = set()
+    for path in ROOT.glob("pipeline/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add((node.module or "").partition(".")[0])
+    third_party = imported - sys.stdlib_module_names - {"pipeline"}
+    used = {canonicalize_name(of_module.get(name, [name])[0]) for name in third_party}
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
+    assert {COMPANIONS.get(name, name) for name in used} == declared - UNSEEN
 
 
 def _lines(lock: str) -> list[str]:
