@@ -182,6 +182,14 @@ def test_a_secret_place_is_masked_whatever_stands_there(path: KeyPath) -> None:
     assert shown(("site", "title"), [CANARY]) == "a list"
 
 
+def test_no_secret_is_offered_as_the_nearest_name(tmp_path: Path) -> None:
+    text = TEXT.replace('topics = ["python"] }', f'topics = ["{CANARY[:-1]}"] }}').replace('["python"]', '["${PASSWORD}"]')
+    config, said = outcome(tmp_path, text)
+    assert config is not None
+    assert "no source has the topic" in said
+    assert CANARY not in said
+
+
 def test_a_secret_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text(CANARY + "\n")
     (tmp_path / "pw").chmod(0o600)
