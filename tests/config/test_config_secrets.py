@@ -183,7 +183,8 @@ def test_a_secret_place_is_masked_whatever_stands_there(path: KeyPath) -> None:
 
 
 def test_no_secret_is_offered_as_the_nearest_name(tmp_path: Path) -> None:
-    text = TEXT.replace('topics = ["python"] }', f'topics = ["{CANARY[:-1]}"] }}').replace('["python"]', '["${PASSWORD}"]')
+    text = TEXT.replace('topics = ["python"] }', f'topics = ["{CANARY[:-1]}"] }}')
+    text = text.replace('["python"]', '["${PASSWORD}"]')
     config, said = outcome(tmp_path, text)
     assert config is not None
     assert "no source has the topic" in said
