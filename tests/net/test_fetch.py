@@ -184,6 +184,8 @@ def test_a_body_over_the_cap_is_refused_before_it_is_read(server) -> None:
     assert len(get(server, "/fits").body) == 100_000
     server.says("/over", b"x" * 100_001)
     assert isinstance(failure(server, "/over"), Refused)
+    server.scripts["/unannounced"] = sending(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_001)
+    assert isinstance(failure(server, "/unannounced"), Refused)
 
 
 def test_chunk_framing_counts_as_wire_bytes(server) -> None:
@@ -294,6 +296,15 @@ def test_a_header_flood_is_refused(server, flood: bytes) -> None:
     assert "headers" in error.cause
 
 
+def test_headers_are_counted_for_each_answer_of_a_redirect_anew(server) -> None:
+    for here, there in (("/a", "/b"), ("/b", "/c")):
+        server.says(here, status="301 x", Location=there, X_Long="x" * 6_000)
+    server.says("/c", b"here", X_Long="x" * 6_000)
+    assert get(server, "/a").body == b"here"
+    server.scripts["/c"] = sending(b"HTTP/1.1 200 OK\r\n" + b"A: b" * 10 + b"b" * 30_000)
+    assert "headers are larger" in failure(server, "/a").cause
+
+
 @pytest.mark.parametrize(("sent", "words"), [
     (b"", "closed the connection without an answer"),
     (b"SSH-2.0-OpenSSH_9\r\n\r\n", "does not answer in HTTP"),
@@ -343,8 +354,10 @@ def test_dns_failures_are_named() -> None:
 def test_a_hung_resolver_ends_at_the_deadline() -> None:
     release = threading.Event()
     fetcher = Fetcher("t", Limits(total_s=0.1), resolve=lambda _h, _p: ["1.1.1.1"] if release.wait(5) else [])
+    began = time.monotonic()
     with pytest.raises(FetchError, match=r"took longer than 0\.1 s"):
         fetcher.fetch(Request("http://slow.example/"))
+    assert time.monotonic() - began < 1
     release.set()
 
 

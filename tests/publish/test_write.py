@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_other_bytes_replace_the_file(tmp_path: Path, old: bytes) -> None:
     path.write_bytes(old)
     assert write_if_changed(path, b"one") is True
     assert path.read_bytes() == b"one"
+
+
+def test_file_and_rename_are_made_durable_in_this_order(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "rss.xml"
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        synced.append(f"{kind}, {'with' if path.exists() else 'without'} the name")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_if_changed(path, b"feed")
+    assert synced == ["file, without the name", "folder, with the name"]
 
 
 def test_an_open_reader_keeps_the_old_file(tmp_path: Path) -> None:
