@@ -14,7 +14,19 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import TemplateError
 from pipeline.model.articles import Article
-from pipeline.model.frozen import ARTICLES, CONTENTS, MAIL, DigestPage, Fragment, Frozen, Note, Piece, fragment, literal
+from pipeline.model.frozen import (
+    ARTICLES,
+    CONTENTS,
+    MAIL,
+    DigestPage,
+    Fragment,
+    Frozen,
+    Note,
+    Piece,
+    fragment,
+    literal,
+    text_value,
+)
 from pipeline.render.cut import Cut, Markers, shell_problems
 from pipeline.render.inline import inline
 from pipeline.render.templates import Blocks, DigestTemplate
@@ -77,6 +89,7 @@ def render_directly(
 
     The slow reference that the joined pieces are held against. It differs in how characters are escaped only.
     """
+    values = {name: text_value(value) for name, value in values.items()}
     pages = _Pages(template, page, nonce, values)
     parts = pages.parts("html", views)
     html = pages.html.cut(inline(pages.html.assemble(pages.shell("html"), parts), template.css))
@@ -130,7 +143,7 @@ def _freeze_html(
 ) -> _Half:
     shell = pages.shell("html")
     half = _Half()
-    for batch in _batches(views) or [[]]:
+    for batch in _batches(views):
         cut = _inlined(pages.html, shell, pages.parts("html", batch), css)
         if isinstance(cut, str):
             for view in batch:
@@ -163,23 +176,17 @@ def _inlined(markers: Markers, shell: str, parts: Mapping[str, Sequence[tuple[in
         out = inline(document, css)
     except TemplateError as error:
         return error.cause
-    if markers.codes(out) != before:
-        return "the HTML parser lost a part of it: nested too deep or too long"
-    if markers.misplaced(out):
-        return "its HTML is not balanced: it ends in another element than it begins in"
-    cut = markers.cut(_plain_lines(out))
-    if len(cut.fragments) != sum(code[0] == "o" for code in before):
-        return "a marker did not stay a comment of its own"
-    return cut
+    damage = markers.damage(out, before)
+    return damage or markers.cut(_plain_lines(out))
 
 
 def _batches(views: Sequence[ArticleView]) -> list[list[ArticleView]]:
     """Runs of articles of about BATCH characters; one that is longer stands alone."""
-    batches: list[list[ArticleView]] = []
-    size = BATCH
+    batches: list[list[ArticleView]] = [[]]
+    size = 0
     for view in views:
         size += len(view.html)
-        if size > BATCH:
+        if batches[-1] and size > BATCH:
             batches.append([])
             size = len(view.html)
         batches[-1].append(view)

@@ -111,23 +111,27 @@ class Markers:
         _add(cut.shell, literal(document[position:]))
         return cut
 
-    def misplaced(self, document: str) -> set[int]:
-        """Articles whose start and end do not stand under one parent; TemplateError where a range's do not."""
-        opened: list[tuple[str, int]] = []
-        bad: set[int] = set()
-        for comment, parent in inliner.comment_parents(document):
-            match = self._any.fullmatch(comment)
-            if not match:
-                continue
-            code = match[1]
+    def damage(self, document: str, before: list[str]) -> str:
+        """What parsing did to a document whose markers were `before`, in words; "" where it did nothing.
+
+        TemplateError where the template is at fault: a range that starts in one element and ends in another.
+        """
+        if self.codes(document) != before:
+            return "the HTML parser lost a part of it: nested too deep or too long"
+        comments = [(match[1], parent) for text, parent in inliner.comment_parents(document)
+                    if (match := self._any.fullmatch(text))]
+        if [code for code, _ in comments] != [code for code in before if code[0] != "t"]:
+            return "it swallows what follows it: an unclosed comment or raw text"
+        opened: list[int] = []
+        for code, parent in comments:
             if code[0] in "ob":
-                opened.append((code, parent))
-            elif code[0] in "ce" and (not opened or opened.pop()[1] != parent):
-                if code[0] == "e":
-                    name = _CONDITIONS[int(code[1:])]
-                    raise TemplateError("shell block", f"begin.{name} and end.{name} stand in different elements")
-                bad.add(int(code.partition("n")[2]))
-        return bad
+                opened.append(parent)
+            elif code[0] in "ce" and (not opened or opened.pop() != parent):
+                if code[0] == "c":
+                    return "it is not balanced: it ends in another element than it begins in"
+                name = _CONDITIONS[int(code[1:])]
+                raise TemplateError("shell block", f"begin.{name} and end.{name} stand in different elements")
+        return ""
 
     def _mark(self, code: str) -> str:
         return f"bs{self.nonce}{code}x"

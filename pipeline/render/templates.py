@@ -249,8 +249,9 @@ def _reading_problems(environment: jinja2.Environment, file: str) -> list[Templa
     found = []
     chain: list[str] = []
     while file not in chain:
+        asking = chain[-1] if chain else file
         chain.append(file)
-        with _translated(environment, file):
+        with _translated(environment, asking):
             loader = environment.loader
             source, path, _ = loader.get_source(environment, file) if loader else ("", None, None)
             tree = environment.parse(source, file, path)

@@ -66,10 +66,13 @@ def plain_view(article: Article, *, public_url: str) -> ArticleView:
 
 
 def fit_html(html: str, *, public_url: str) -> str:
-    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, no picture of others' servers."""
+    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, no picture of others' servers.
+
+    Sanitised HTML has no comments, style sheets or raw text; should one get here all the same, it goes as well.
+    """
     levels = [int(level) for level in _HEADING.findall(html)]
     shift = max(0, FIRST_HEADING - min(levels, default=FIRST_HEADING))
-    return _TAG.sub(lambda m: _fit_tag(m, shift, public_url), html)
+    return _MARKUP.sub(lambda m: _fit_tag(m, shift, public_url) if m["name"] else "", html)
 
 
 def format_date(value: date, language: str) -> str:
@@ -98,7 +101,7 @@ def underline(text: str, mark: str = "=", width: int = 72) -> str:
 
 def one_line(text: str) -> str:
     """Any text in one line without control characters: a subject, a title."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in text).split())
 
 
 def preheader(views: Sequence[ArticleView], limit: int = 140) -> str:
@@ -119,7 +122,7 @@ def _view(article: Article, public_url: str, html: str, text: str, links: list[s
 
 
 def _fit_tag(tag: re.Match[str], shift: int, public_url: str) -> str:
-    slash, name, attributes, end = tag[1], tag[2].lower(), tag[3], tag[4]
+    slash, name, attributes, end = tag["slash"], tag["name"].lower(), tag["attributes"], tag["end"]
     if name in _FETCHING:
         return _picture(attributes, public_url) if name == "img" and not slash else ""
     if len(name) == 2 and name[0] == "h" and name[1].isdigit():
@@ -151,9 +154,15 @@ def _wrap_line(line: str, width: int, indent: str) -> str:
     ) or (indent + mark).rstrip()
 
 
+_JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable
 FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
 _ATTRIBUTES = r"""(?:[^<>"']|"[^"]*"|'[^']*')*?"""
-_TAG = re.compile(rf"<(/?)([a-zA-Z][a-zA-Z0-9]*)({_ATTRIBUTES})(\s*/?)>")
+_MARKUP = re.compile(
+    r"<!--.*?(?:-->|$)"
+    r"|<(style|script|title|textarea|xmp|plaintext|noscript|template|noembed|noframes)\b.*?(?:</\1\s*>|$)"
+    rf"|<(?P<slash>/?)(?P<name>[a-z][a-z0-9]*)(?P<attributes>{_ATTRIBUTES})(?P<end>\s*/?)>",
+    re.DOTALL | re.IGNORECASE,
+)
 _HEADING = re.compile(r"<h([1-6])\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)\s*=\s*"([^"]*)\"""")
 _OURS = re.compile(r"""\s+(?:style|class|id)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)

@@ -160,8 +160,8 @@ def test_any_name_comes_back(name: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "a", "a@b@c", "a@b.c, x@y.z", "a@b.c\r\nBcc: x@y.z", "<a@b.c>", "a b@c.d", "a@b c", "å@b.c", "a@å.se", "a@[127.0.0.1]",
-     "a\0@b.c", "a@b.c\n"],
+    ["", "a", "a@b@c", "a@b.c, x@y.z", "a@b.c\r\nBcc: x@y.z", "<a@b.c>", "a b@c.d", "a@b c", "å@b.c", "a@å.se",
+     "a@[127.0.0.1]", "a\0@b.c", "a@b.c\n"],
 )
 def test_what_is_not_one_address_is_refused(address: str) -> None:
     with pytest.raises(BroadsheetError, match="not one mail address"):
