@@ -18,6 +18,7 @@ from pipeline.model.frozen import (
     ARTICLES,
     CONTENTS,
     MAIL,
+    SLOTS,
     DigestPage,
     Fragment,
     Frozen,
@@ -91,9 +92,9 @@ def render_directly(
     """
     values = {name: text_value(value) for name, value in values.items()}
     pages = _Pages(template, page, nonce, values)
-    parts = pages.parts("html", views)
-    html = pages.html.cut(inline(pages.html.assemble(pages.shell("html"), parts), template.css))
-    text = pages.text.cut(pages.text.assemble(pages.shell("text"), pages.parts("text", views)))
+    html_shell, text_shell = pages.shell("html"), pages.shell("text")
+    html = pages.html.cut(inline(pages.html.assemble(html_shell, pages.parts("html", views)), template.css))
+    text = pages.text.cut(pages.text.assemble(text_shell, pages.parts("text", views)))
     return _direct(html, views, values), _direct(text, views, values)
 
 
@@ -107,7 +108,7 @@ class _Half:
 
 
 class _Pages:
-    """A template's blocks for one digest, in both kinds, with their markers."""
+    """A template's blocks for one digest, in both kinds, with their markers. Ask for a shell before its parts."""
 
     def __init__(
         self, template: DigestTemplate, page: DigestPage, nonce: str, values: Mapping[str, str] | None = None
@@ -115,17 +116,20 @@ class _Pages:
         self.html = Markers("html", nonce, values)
         self.text = Markers("text", nonce, values)
         self._blocks: dict[str, Blocks] = {part: template.blocks(part, page) for part in ("html", "text")}
+        self._slots: dict[str, set[str]] = {"html": set(SLOTS), "text": set(SLOTS)}
 
     def shell(self, part: str) -> str:
         markers = self.html if part == "html" else self.text
-        return _plain_lines(self._blocks[part].render("shell", **markers.context()))
+        shell = _plain_lines(self._blocks[part].render("shell", **markers.context()))
+        self._slots[part] = markers.slots(shell)
+        return shell
 
     def parts(self, part: str, views: Sequence[ArticleView]) -> dict[str, list[tuple[int, str]]]:
         """Slot -> what stands there for each article. Raises TemplateError where an article holds the nonce."""
         blocks = self._blocks[part]
         out = {}
         for slot, block in ((ARTICLES, "article"), (CONTENTS, "toc_entry")):
-            if block in blocks:
+            if block in blocks and slot in self._slots[part]:
                 out[slot] = [(v.id, self._part(blocks, block, v)) for v in views]
         return out
 
@@ -162,7 +166,8 @@ def _freeze_html(
 
 
 def _freeze_text(pages: _Pages, views: Sequence[ArticleView]) -> _Half:
-    document = pages.text.assemble(pages.shell("text"), pages.parts("text", views))
+    shell = pages.shell("text")
+    document = pages.text.assemble(shell, pages.parts("text", views))
     pages.text.codes(document)
     cut = pages.text.cut(document)
     return _Half(cut.shell, cut.fragments)

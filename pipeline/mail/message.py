@@ -48,6 +48,7 @@ class HeaderFields:
     subject: str                            # any text; line ends and control characters become blanks
     date: datetime                          # aware; a retry repeats the first try's
     message_id: str                         # "<…@…>"
+    reply_to: str = ""                      # "Name <address>" or an address; "" for the sender's own
     language: str = ""
     list_id: str = ""                       # "lantern.lantern.example", RFC 2919
     list_name: str = ""
@@ -105,6 +106,8 @@ def _headers(fields: HeaderFields) -> bytes:
         ("Message-ID", _token(fields.message_id, "Message-ID")),
         ("MIME-Version", "1.0"),
     ]
+    if fields.reply_to:
+        lines.append(("Reply-To", _mailbox(Mailbox.parse(fields.reply_to), len("Reply-To: "))))
     if fields.language:
         lines.append(("Content-Language", _token(fields.language, "Content-Language")))
     if fields.list_id:

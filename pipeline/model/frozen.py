@@ -211,8 +211,12 @@ def _join_qp(frozen: Frozen, part: str, article_ids: Iterable[int], values: Mapp
     clean = html_value if html else text_value
     fragments = frozen.fragments
     out: list[bytes] = []
+    holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions, many pieces, a million calls
     for piece in frozen.html if html else frozen.text:
-        if piece.conditions and not _holds(piece.conditions, values, MAIL):
+        shown = holds.get(piece.conditions)
+        if shown is None:
+            shown = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
+        if not shown:
             continue
         if piece.kind is PieceKind.LITERAL:
             out.append(piece.qp)

@@ -72,6 +72,10 @@ class Markers:
             shell = shell.replace(mark, mark + texts)
         return shell
 
+    def slots(self, shell: str) -> set[str]:
+        """The slots that a rendered shell has."""
+        return {name for i, name in enumerate(SLOTS) if self._stand(f"s{i}") in shell}
+
     def codes(self, text: str) -> list[str]:
         """Every marker in order; TemplateError where the nonce stands outside of one."""
         found = self._any.findall(text)

@@ -7,7 +7,6 @@ below the letter's own, styles and remote pictures go out (PROMISES 18: opening 
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -107,7 +106,8 @@ def one_line(text: str) -> str:
 def preheader(views: Sequence[ArticleView], limit: int = 140) -> str:
     """What mail programs show beside a subject that names the first article: the other titles, else the summary."""
     words = " · ".join(v.title for v in views[1:]) or (views[0].summary if views else "")
-    return textwrap.shorten(one_line(words), limit, placeholder=" …")
+    line = one_line(words)
+    return line if len(line) <= limit else line[: limit - 2].rpartition(" ")[0] + " …"
 
 
 def _view(article: Article, public_url: str, html: str, text: str, links: list[str]) -> ArticleView:
@@ -145,13 +145,20 @@ def _columns(text: str) -> int:
 
 
 def _wrap_line(line: str, width: int, indent: str) -> str:
+    if len(indent) + len(line) <= width:
+        return (indent + line).rstrip()
     lead = _LEAD.match(line)
     mark = lead[0] if lead else ""
-    hang = "".join(c if c in "> " else " " for c in mark)
-    return textwrap.fill(
-        line[len(mark):], width, initial_indent=indent + mark, subsequent_indent=indent + hang,
-        break_long_words=False, break_on_hyphens=False,
-    ) or (indent + mark).rstrip()
+    hang = indent + "".join(c if c in "> " else " " for c in mark)
+    lines = [indent + mark]
+    fresh = True  # nothing but the mark stands on the line
+    for word in line[len(mark) :].split():
+        if not fresh and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(hang)
+            fresh = True
+        lines[-1] += word if fresh else f" {word}"
+        fresh = False
+    return "\n".join(lines).rstrip()
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable

@@ -146,10 +146,12 @@ values = st.fixed_dictionaries(
 )
 snippets = st.lists(
     st.sampled_from(
-        ["<p>Text &amp; &lt;more&gt;</p>", "<ul><li>a<li>b</ul>", "<h1>Head</h1>", "<pre>\n a\n  b</pre>", "<p>unclosed",
-         "<table><tr><td>x</table>", '<a href="https://x.example/?a=1&b=2">l</a>', "<b><i>wrong</b></i>",
-         "</div></td>",
-         "<blockquote>q</blockquote>", '<img src="https://t.example/1.png" alt="<!--x-->">', "bare text &nbsp; é 日本"]
+        [
+            "<p>Text &amp; &lt;more&gt;</p>", "<ul><li>a<li>b</ul>", "<h1>Head</h1>", "<pre>\n a\n  b</pre>",
+            "<p>unclosed", "<table><tr><td>x</table>", '<a href="https://x.example/?a=1&b=2">l</a>', "</div></td>",
+            "<b><i>wrong</b></i>", "<blockquote>q</blockquote>", '<img src="https://t.example/1.png" alt="<!--x-->">',
+            "bare text &nbsp; é 日本",
+        ]
     ) | words,
     max_size=5,
 ).map(lambda parts: clean_html("".join(parts)))

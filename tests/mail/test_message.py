@@ -92,6 +92,13 @@ def test_a_message_reads_back_whole() -> None:
     assert mail["auto-submitted"] is None
 
 
+def test_answers_go_where_the_operator_says() -> None:
+    assert parsed(message())["reply-to"] is None
+    assert parsed(message(reply_to="Ask us <desk@lantern.example>"))["reply-to"] == "Ask us <desk@lantern.example>"
+    with pytest.raises(BroadsheetError):
+        message(reply_to="a@b.c\r\nBcc: x@y.z")
+
+
 def test_the_same_fields_give_the_same_bytes() -> None:
     assert message() == message()
 
