@@ -171,6 +171,7 @@ class NewsletterSchedule(Table):
     default: Flag = False
     catch_up: Annotated[CatchUp, one_of("latest", "all", "none")] = CatchUp.LATEST
     max_lateness: Annotated[timedelta, span(MINUTE)] | None = None
+    former: tuple[Slug, ...] = ()
 
     @property
     def times(self) -> Schedule:

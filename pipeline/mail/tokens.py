@@ -1,0 +1,78 @@
+"""The signing key, and everything that is derived from it: links in mails and Message-IDs.
+
+The key file holds one secret a line, the newest first: new tokens are signed with the first, old ones verify with
+any, so that an unsubscribe link works for ever. It is made with mode 0600 at first start and belongs into every
+backup together with the database; `fingerprint` is how the database recognises it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from itsdangerous import BadSignature, Signer
+
+from pipeline.errors import StoreError
+
+SECRET_BYTES = 32
+UNSUBSCRIBE = "unsubscribe"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keyring:
+    """Secrets, the newest first; never printed."""
+
+    secrets: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells keyrings apart without telling the key. It follows the *oldest* secret, so a rotation keeps it."""
+        return hashlib.sha256(b"broadsheet-key:" + self.secrets[-1].encode()).hexdigest()[:16]
+
+    def sign(self, purpose: str, value: str) -> str:
+        """A URL-safe token that says `value` and works for `purpose` alone."""
+        return self._signer(purpose).sign(value).decode()
+
+    def read(self, purpose: str, token: str) -> str | None:
+        """What a token says, or None where it was not made by this key for this purpose."""
+        try:
+            return self._signer(purpose).unsign(token).decode()
+        except (BadSignature, UnicodeError):
+            return None
+
+    def message_id(self, digest_uid: str, subscription_id: int, host: str) -> str:
+        """`<…@host>`: the same for every try of the same delivery, and guessable by nobody (RFC 5322 §3.6.4)."""
+        name = f"message-id:{digest_uid}:{subscription_id}".encode()
+        # the oldest secret: a rotation between two tries must not make a second Message-ID
+        mark = hmac.new(self.secrets[-1].encode(), name, hashlib.sha256).hexdigest()[:32]
+        return f"<{mark}@{host}>"
+
+    def _signer(self, purpose: str) -> Signer:
+        oldest_first = list(reversed(self.secrets))  # itsdangerous signs with the last key and verifies with all
+        return Signer(oldest_first, salt=f"broadsheet.{purpose}", sep=".", digest_method=hashlib.sha256)
+
+
+def load_or_create(path: Path) -> Keyring:
+    """The keyring in `path`, made at the first call. Raises StoreError when it can't be read or is no key."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreError(str(path), f"the signing key can't be made: {error.strerror}") from error
+    else:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(SECRET_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(str(path), "the signing key can't be read", hint="restore it from a backup") from error
+    if not lines or any(len(line) < SECRET_BYTES for line in lines):
+        raise StoreError(str(path), "is no signing key", hint="restore it from a backup")
+    return Keyring(tuple(lines))

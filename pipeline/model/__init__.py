@@ -1,0 +1,1 @@
+"""What the pipeline talks about: frozen values and pure decisions, standard library only."""

@@ -1,0 +1,269 @@
+"""Articles: accepting, revising, finding."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, or_, select, update
+
+from pipeline.errors import UsageError
+from pipeline.model.articles import Article, ArticleStatus, Draft, Enclosure, Show
+from pipeline.model.selection import Rules
+from pipeline.store import meta
+from pipeline.store.schema import article_revisions, article_topics, articles, sources
+
+T = TypeVar("T")
+
+CHUNK = 400
+"""Values in one IN list; SQLite allows 32,766 and plans badly long before."""
+
+TELLING = 80
+"""Characters of summary below which two articles may well say the same and be different ("Open thread")."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRow:
+    """What identity is decided on: the stored half of a comparison."""
+
+    id: int
+    guid: str
+    url_key: str
+    content_hash: str
+    title: str
+    revision: int
+    status: ArticleStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """How a new article enters. `held` is the reason why it waits, "" when it is accepted at once."""
+
+    show: Show
+    mailable: bool
+    reason: str = ""
+    held: str = ""
+
+
+def known(connection: Connection, source_id: int, drafts: Sequence[Draft]) -> list[KnownRow]:
+    """The source's stored articles that share a guid, an address or their content with one of `drafts`."""
+    found: dict[int, KnownRow] = {}
+    for column, values in (
+        (articles.c.guid, {d.guid for d in drafts}),
+        (articles.c.url_key, {d.url_key for d in drafts}),
+        (articles.c.content_hash, {d.content_hash for d in drafts}),
+    ):
+        for chunk in _chunks(sorted(values - {""})):
+            query = select(
+                articles.c.id, articles.c.guid, articles.c.url_key, articles.c.content_hash, articles.c.title,
+                articles.c.revision, articles.c.status,
+            ).where(articles.c.source_id == source_id, column.in_(chunk))
+            for row in connection.execute(query):
+                found[row.id] = KnownRow(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision,
+                                         ArticleStatus(row.status))
+    return [found[key] for key in sorted(found)]
+
+
+def count_of_source(connection: Connection, source_id: int) -> int:
+    return connection.execute(
+        select(func.count()).select_from(articles).where(articles.c.source_id == source_id)
+    ).scalar_one()
+
+
+def add(
+    connection: Connection, source_id: int, drafts: Sequence[tuple[Draft, Acceptance]], now: datetime
+) -> list[int]:
+    """Store new articles in the given order and return their ids; those not held get their accepted_seq here."""
+    accepted = sum(1 for _, how in drafts if not how.held)
+    seq = meta.take(connection, meta.ACCEPTED, accepted) if accepted else 0
+    ids = []
+    for draft, how in drafts:
+        values = _content(draft) | {
+            "source_id": source_id, "first_seen_at": now, "show": how.show, "mailable": how.mailable,
+            "published_at": draft.published_at, "updated_at": draft.published_at,
+            "story_id": _story_of(connection, draft),
+        }
+        if how.held:
+            values |= {"status": ArticleStatus.HELD, "reason": how.held}
+        else:
+            values |= {"status": ArticleStatus.ACCEPTED, "reason": how.reason, "accepted_seq": seq, "accepted_at": now}
+            seq += 1
+        article_id = connection.execute(insert(articles).values(**values).returning(articles.c.id)).scalar_one()
+        _write_topics(connection, article_id, draft.topics)
+        connection.execute(insert(article_revisions).values(
+            article_id=article_id, revision=1, at=now, title=draft.title, content_hash=draft.content_hash))
+        ids.append(int(article_id))
+    return ids
+
+
+def revise(connection: Connection, article_id: int, draft: Draft, now: datetime) -> None:
+    """Store a substantial change: one more revision under the same identity, date and accepted_seq."""
+    revision = connection.execute(
+        update(articles).where(articles.c.id == article_id)
+        .values(**_content(draft), updated_at=now, revision=articles.c.revision + 1)
+        .returning(articles.c.revision)
+    ).scalar_one()
+    _write_topics(connection, article_id, draft.topics)
+    connection.execute(insert(article_revisions).values(
+        article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash))
+
+
+def move(connection: Connection, article_id: int, draft: Draft) -> None:
+    """Remember a new guid or address of an article whose content stayed the same."""
+    connection.execute(update(articles).where(articles.c.id == article_id).values(
+        guid=draft.guid, url=draft.url, url_key=draft.url_key))
+
+
+def show_as(connection: Connection, source_id: int, show: Show) -> None:
+    """How much of a source is republished is the operator's present word, for what is stored too."""
+    connection.execute(update(articles).where(articles.c.source_id == source_id, articles.c.show != show)
+                       .values(show=show))
+
+
+def release(connection: Connection, article_ids: Collection[int], now: datetime) -> int:
+    """Accept held articles now: their accepted_seq is the moment of release, so every next window has them."""
+    held = connection.execute(
+        select(articles.c.id).where(articles.c.id.in_(list(article_ids)), articles.c.status == ArticleStatus.HELD)
+        .order_by(articles.c.published_at, articles.c.id)
+    ).scalars().all()
+    if not held:
+        return 0
+    first = meta.take(connection, meta.ACCEPTED, len(held))
+    for seq, article_id in enumerate(held, first):
+        connection.execute(update(articles).where(articles.c.id == article_id).values(
+            status=ArticleStatus.ACCEPTED, accepted_seq=seq, accepted_at=now, reason=""))
+    return len(held)
+
+
+def newest(connection: Connection, rules: Rules, limit: int) -> list[Article]:
+    """The accepted articles that `rules` match, newest first, at most `limit`."""
+    query = _select().where(articles.c.status == ArticleStatus.ACCEPTED, *_matching(rules))
+    query = query.order_by(articles.c.published_at.desc(), articles.c.accepted_seq.desc()).limit(limit)
+    return [_article(row) for row in connection.execute(query)]
+
+
+def accepted_between(connection: Connection, from_seq: int, cut_seq: int, rules: Rules) -> list[Article]:
+    """The accepted, mailable articles with from_seq < accepted_seq <= cut_seq that `rules` match."""
+    query = _select().where(
+        articles.c.status == ArticleStatus.ACCEPTED, articles.c.mailable,
+        articles.c.accepted_seq > from_seq, articles.c.accepted_seq <= cut_seq, *_matching(rules),
+    ).order_by(articles.c.accepted_seq)
+    return [_article(row) for row in connection.execute(query)]
+
+
+def siblings(connection: Connection, stories: Collection[int], before_seq: int) -> list[Article]:
+    """Articles accepted up to `before_seq` that tell one of `stories`, also withdrawn ones: they were told once."""
+    found: list[Article] = []
+    for chunk in _chunks(sorted(stories)):
+        query = _select().where(
+            func.coalesce(articles.c.story_id, articles.c.id).in_(chunk), articles.c.accepted_seq <= before_seq)
+        found += [_article(row) for row in connection.execute(query.order_by(articles.c.id))]
+    return found
+
+
+def by_id(connection: Connection, article_id: int) -> Article:
+    row = connection.execute(_select().where(articles.c.id == article_id)).one_or_none()
+    if row is None:
+        raise UsageError(f"article {article_id}", "there is no such article",
+                         hint="`broadsheet articles list` shows those there are")
+    return _article(row)
+
+
+def by_ids(connection: Connection, article_ids: Collection[int]) -> dict[int, Article]:
+    found: dict[int, Article] = {}
+    for chunk in _chunks(sorted(article_ids)):
+        for row in connection.execute(_select().where(articles.c.id.in_(chunk))):
+            found[row.id] = _article(row)
+    return found
+
+
+def search(
+    connection: Connection, *, status: ArticleStatus | None = None, text: str = "", limit: int = 50
+) -> list[Article]:
+    """For the operator: the latest articles, by status and by words in title or address."""
+    query = _select()
+    if status:
+        query = query.where(articles.c.status == status)
+    if text:
+        like = f"%{text.replace('%', '').replace('_', '')}%"
+        query = query.where(or_(articles.c.title.ilike(like), articles.c.url.ilike(like)))
+    return [_article(row) for row in connection.execute(query.order_by(articles.c.id.desc()).limit(limit))]
+
+
+def counts_by_source(connection: Connection) -> dict[str, dict[str, int]]:
+    """slug -> status -> number of articles."""
+    rows = connection.execute(
+        select(sources.c.slug, articles.c.status, func.count())
+        .join(articles, articles.c.source_id == sources.c.id).group_by(sources.c.slug, articles.c.status)
+    )
+    counted: dict[str, dict[str, int]] = {}
+    for slug, status, number in rows:
+        counted.setdefault(slug, {})[status] = number
+    return counted
+
+
+def _content(draft: Draft) -> dict[str, Any]:
+    return {
+        "guid": draft.guid, "url": draft.url, "url_key": draft.url_key, "content_hash": draft.content_hash,
+        "title": draft.title, "author": draft.author, "summary": draft.summary, "html": draft.html,
+        "language": draft.language, "rights": draft.rights, "topics": list(draft.topics),
+        "enclosures": [asdict(e) for e in draft.enclosures],
+    }
+
+
+def _write_topics(connection: Connection, article_id: int, topics: Iterable[str]) -> None:
+    connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
+    rows = [{"article_id": article_id, "topic": topic} for topic in dict.fromkeys(topics)]
+    if rows:
+        connection.execute(insert(article_topics), rows)
+
+
+def _story_of(connection: Connection, draft: Draft) -> int | None:
+    """The story that another source already tells: the same canonical address or the same content, no less."""
+    same: list[ColumnElement[bool]] = []
+    if len(draft.summary) >= TELLING:
+        same.append(articles.c.content_hash == draft.content_hash)
+    if draft.url_key:
+        same.append(articles.c.url_key == draft.url_key)
+    if not same:
+        return None
+    return connection.execute(
+        select(func.coalesce(articles.c.story_id, articles.c.id)).where(or_(*same))
+        .order_by(articles.c.id).limit(1)
+    ).scalar_one_or_none()
+
+
+def _matching(rules: Rules) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if rules.sources:
+        conditions.append(sources.c.slug.in_(rules.sources))
+    if rules.topics and "*" not in rules.topics:
+        conditions.append(articles.c.id.in_(
+            select(article_topics.c.article_id).where(article_topics.c.topic.in_(rules.topics))))
+    return conditions
+
+
+def _select() -> Select[Any]:
+    return select(articles, sources.c.slug.label("source"), sources.c.title.label("source_title")).join(
+        sources, sources.c.id == articles.c.source_id)
+
+
+def _article(row: Row[Any]) -> Article:
+    return Article(
+        id=row.id, source=row.source, source_title=row.source_title or row.source, guid=row.guid, url=row.url,
+        title=row.title, author=row.author, summary=row.summary, html=row.html, published_at=row.published_at,
+        first_seen_at=row.first_seen_at, updated_at=row.updated_at, accepted_seq=row.accepted_seq or 0,
+        accepted_at=row.accepted_at, status=ArticleStatus(row.status), story=row.story_id or row.id,
+        revision=row.revision, topics=tuple(row.topics), language=row.language, rights=row.rights,
+        show=Show(row.show), mailable=row.mailable, reason=row.reason,
+        enclosures=tuple(Enclosure(**e) for e in row.enclosures),
+    )
+
+
+def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

@@ -1,0 +1,256 @@
+"""Digests: taking a slot, what a freeze needs to know, and the frozen content."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.errors import StoreError
+from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.frozen import FragmentRow
+from pipeline.model.newsletters import DIGEST_MOVES, Digest, DigestStatus
+from pipeline.model.selection import Candidate, candidate
+from pipeline.model.subscribers import SubscriptionStatus
+from pipeline.store.schema import (
+    articles,
+    deliveries,
+    digest_articles,
+    digests,
+    fragments,
+    newsletters,
+    selections,
+    subscribers,
+    subscriptions,
+    suppressions,
+)
+from pipeline.store.subscribers import Audience, audience_query
+
+FRESH = "fresh"
+EARLIER = "earlier"
+
+
+def take_slot(
+    connection: Connection, newsletter_id: int, *, schedule: str, nominal: str, due_at: datetime, audience: str,
+    now: datetime,
+) -> tuple[int, DigestStatus]:
+    """The digest of a slot, made as a draft if this is the first time anyone asks for it."""
+    here = and_(digests.c.newsletter_id == newsletter_id, digests.c.schedule == schedule, digests.c.nominal == nominal)
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(digests).values(
+                newsletter_id=newsletter_id, schedule=schedule, nominal=nominal, status=DigestStatus.DRAFT,
+                uid=token_hex(16), due_at=due_at, audience=audience, settings={}, notes=[], created_at=now,
+            ))
+    except IntegrityError:  # the slot is taken: whoever has it may have crashed, so the caller goes on from its status
+        pass
+    row = connection.execute(select(digests.c.id, digests.c.status).where(here)).one()
+    return int(row.id), DigestStatus(row.status)
+
+
+def change(connection: Connection, digest_id: int, to: DigestStatus, *, reason: str = "", **values: Any) -> bool:
+    """Move a digest to another status if that move exists from where it is now; False when it does not."""
+    sources = [status for status, targets in DIGEST_MOVES.items() if to in targets]
+    return bool(connection.execute(
+        update(digests).where(digests.c.id == digest_id, digests.c.status.in_(sources))
+        .values(status=to, reason=reason, **values)
+    ).rowcount)
+
+
+def get(connection: Connection, digest_id: int) -> Digest:
+    return _digest(connection.execute(_select().where(digests.c.id == digest_id)).one())
+
+
+def find(connection: Connection, newsletter: str, schedule: str, nominal: str) -> Digest | None:
+    row = connection.execute(_select().where(
+        newsletters.c.slug == newsletter, digests.c.schedule == schedule, digests.c.nominal == nominal
+    )).one_or_none()
+    return _digest(row) if row else None
+
+
+def listed(
+    connection: Connection, *, newsletter: str = "", statuses: Iterable[DigestStatus] = (), limit: int | None = None
+) -> list[Digest]:
+    """Digests, the newest slot first."""
+    query = _select().order_by(digests.c.due_at.desc(), digests.c.id.desc()).limit(limit)
+    if newsletter:
+        query = query.where(newsletters.c.slug == newsletter)
+    if wanted := list(statuses):
+        query = query.where(digests.c.status.in_(wanted))
+    return [_digest(row) for row in connection.execute(query)]
+
+
+def settings(connection: Connection, digest_id: int) -> dict[str, Any]:
+    """What the freeze kept of the configuration: headers, rules, titles."""
+    return dict(connection.execute(select(digests.c.settings).where(digests.c.id == digest_id)).scalar_one())
+
+
+def facts(connection: Connection, digest_id: int) -> Row[Any]:
+    """The freeze's own numbers: newsletter_id, audience, audience_seq, from_seq, cut_seq, capped, nonce, notes."""
+    return connection.execute(select(digests).where(digests.c.id == digest_id)).one()
+
+
+def audience_reach(connection: Connection, audience: Audience) -> dict[tuple[int, int], int]:
+    """(where the next window starts, where the subscription started) -> how many confirmed people of an audience.
+
+    Suppressed addresses don't count: they will get nothing, and must not drag old articles in for the others.
+    """
+    members = audience_query(audience).subquery()
+    start = covered_until().label("start")
+    rows = connection.execute(
+        select(start, subscriptions.c.start_seq, func.count().label("number"))
+        .join(members, members.c.subscription_id == subscriptions.c.id)
+        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .where(subscriptions.c.status == SubscriptionStatus.CONFIRMED,
+               ~exists().where(suppressions.c.address_key == subscribers.c.address_key))
+        .group_by(start, subscriptions.c.start_seq)
+    )
+    return {(row.start, row.start_seq): row.number for row in rows}
+
+
+def covered_until() -> Any:
+    """SQL: where a subscription's next window starts, the larger of its start and its last covered cut."""
+    last_cut = func.coalesce(
+        select(func.max(deliveries.c.cut_seq))
+        .where(deliveries.c.subscription_id == subscriptions.c.id, deliveries.c.covered)
+        .correlate(subscriptions).scalar_subquery(),
+        0,
+    )
+    return case((last_cut > subscriptions.c.start_seq, last_cut), else_=subscriptions.c.start_seq)
+
+
+def unchanged(connection: Connection, chosen: Sequence[Article]) -> bool:
+    """Whether every article is still accepted in the very revision that was rendered."""
+    for start in range(0, len(chosen), 400):
+        part = {a.id: a.revision for a in chosen[start:start + 400]}
+        rows = connection.execute(
+            select(articles.c.id, articles.c.revision)
+            .where(articles.c.id.in_(part), articles.c.status == ArticleStatus.ACCEPTED)
+        ).all()
+        if {row.id: row.revision for row in rows} != part:
+            return False
+    return True
+
+
+def store_content(
+    connection: Connection, digest_id: int, chosen: Sequence[tuple[Article, Candidate]], rows: Sequence[FragmentRow],
+) -> None:
+    """Store what is frozen: the articles in display order with how they are chosen by, and the fragments."""
+    values = [
+        {"digest_id": digest_id, "position": position, "article_id": a.id, "accepted_seq": a.accepted_seq,
+         "story": a.story, "source": a.source, "source_title": a.source_title, "title": a.title,
+         "summary": a.summary, "author": a.author, "url": a.url, "language": a.language, "topics": list(a.topics),
+         "published_at": a.published_at, "revision": a.revision, "kind": FRESH if c.fresh else EARLIER, "told": c.told}
+        for position, (a, c) in enumerate(chosen)
+    ]
+    if values:
+        connection.execute(insert(digest_articles), values)
+    if rows:
+        connection.execute(insert(fragments), [{"digest_id": digest_id, "language": "", **asdict(row)} for row in rows])
+
+
+def frozen_articles(connection: Connection, digest_id: int) -> list[tuple[Article, Candidate]]:
+    """The digest's articles in display order as they were at the freeze, without their HTML (the fragments have it)."""
+    rows = connection.execute(
+        select(digest_articles).where(digest_articles.c.digest_id == digest_id).order_by(digest_articles.c.position))
+    frozen = []
+    for row in rows:
+        article = Article(
+            id=row.article_id, source=row.source, source_title=row.source_title, guid="", url=row.url, title=row.title,
+            author=row.author, summary=row.summary, html="", published_at=row.published_at,
+            first_seen_at=row.published_at, updated_at=row.published_at, accepted_seq=row.accepted_seq,
+            accepted_at=None, status=ArticleStatus.ACCEPTED, story=row.story, revision=row.revision,
+            topics=tuple(row.topics), language=row.language,
+        )
+        frozen.append((article, candidate(article, fresh=row.kind == FRESH, told=row.told)))
+    return frozen
+
+
+def told(connection: Connection, newsletter_id: int, article_ids: Collection[int], digest_id: int) -> set[int]:
+    """Which of these articles stood as candidates in a frozen digest of the newsletter other than `digest_id`."""
+    wanted = sorted(article_ids)
+    found: set[int] = set()
+    for start in range(0, len(wanted), 400):
+        found.update(connection.execute(
+            select(digest_articles.c.article_id).distinct()
+            .join(digests, digests.c.id == digest_articles.c.digest_id)
+            .where(digest_articles.c.article_id.in_(wanted[start:start + 400]), digest_articles.c.kind == FRESH,
+                   digests.c.newsletter_id == newsletter_id, digests.c.id != digest_id)).scalars())
+    return found
+
+
+def public_ids(connection: Connection, digest_id: int) -> list[int]:
+    """What the digest tells on the web, in display order: what came after most people's last one."""
+    return list(connection.execute(
+        select(digest_articles.c.article_id).join(digests, digests.c.id == digest_articles.c.digest_id)
+        .where(digest_articles.c.digest_id == digest_id, digest_articles.c.kind == FRESH,
+               digest_articles.c.accepted_seq > digests.c.public_from_seq)
+        .order_by(digest_articles.c.position)).scalars())
+
+
+def fragment_rows(connection: Connection, digest_id: int) -> list[FragmentRow]:
+    rows = connection.execute(
+        select(fragments).where(fragments.c.digest_id == digest_id).order_by(fragments.c.ordinal))
+    return [FragmentRow(r.part, r.ordinal, r.kind, r.name, r.scope, r.article_id, r.body, r.qp, r.sha256) for r in rows]
+
+
+def ensure_selection(
+    connection: Connection, digest_id: int, *, article_ids: Sequence[int], more: int, subject: str, preheader: str
+) -> int:
+    """The id of a digest's selection with these articles, stored once however many people share it."""
+    key = f"{more}:" + ",".join(map(str, article_ids))
+    here = select(selections.c.id).where(selections.c.digest_id == digest_id, selections.c.key == key)
+    found = connection.execute(here).scalar_one_or_none()
+    if found is None:
+        found = connection.execute(insert(selections).values(
+            digest_id=digest_id, key=key, article_ids=list(article_ids), more=more, subject=subject,
+            preheader=preheader).returning(selections.c.id)).scalar_one()
+    return int(found)
+
+
+def selection_rows(connection: Connection, digest_id: int) -> dict[int, Row[Any]]:
+    rows = connection.execute(select(selections).where(selections.c.digest_id == digest_id))
+    return {row.id: row for row in rows}
+
+
+def sent_in(connection: Connection, article_id: int) -> list[Row[Any]]:
+    """The digests that hold an article as a candidate: rows with digest_id, schedule, nominal, newsletter, status,
+    reason."""
+    return list(connection.execute(
+        select(digest_articles.c.digest_id, digests.c.schedule, digests.c.nominal, digests.c.status, digests.c.reason,
+               newsletters.c.slug.label("newsletter"))
+        .join(digests, digests.c.id == digest_articles.c.digest_id)
+        .join(newsletters, newsletters.c.id == digests.c.newsletter_id)
+        .where(digest_articles.c.article_id == article_id, digest_articles.c.kind == FRESH).order_by(digests.c.due_at)
+    ))
+
+
+def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
+    """The digest an operator named: its number, or its name ("2026-11-22-0800-daily"), or "latest"."""
+    found = listed(connection, newsletter=newsletter)
+    matching = [d for d in found if name in (d.name, str(d.id), d.slot)] or (found[:1] if name == "latest" else [])
+    if not matching:
+        near = ", ".join(f"{d.newsletter}/{d.name}" for d in found[:5]) or "none yet"
+        raise StoreError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")
+    if len(matching) > 1:
+        listing = ", ".join(f"{d.id} = {d.newsletter}/{d.name}" for d in matching)
+        raise StoreError(f"digest {name!r}", "several digests have this name", hint=f"use the number: {listing}")
+    return matching[0]
+
+
+def _select() -> Select[Any]:
+    return select(digests, newsletters.c.slug.label("newsletter")).join(
+        newsletters, newsletters.c.id == digests.c.newsletter_id)
+
+
+def _digest(row: Row[Any]) -> Digest:
+    return Digest(
+        id=row.id, newsletter=row.newsletter, schedule=row.schedule, nominal=row.nominal,
+        status=DigestStatus(row.status), due_at=row.due_at, cut_seq=row.cut_seq, created_at=row.created_at,
+        frozen_at=row.frozen_at, reason=row.reason, selected=row.selected,
+    )

@@ -1,0 +1,106 @@
+"""Engines and transactions.
+
+SQLite: WAL, `synchronous=FULL` (a commit that returned survives a power cut), foreign keys on, and two engines:
+writers start with `BEGIN IMMEDIATE`, readers are query-only. A reader that upgrades in the middle of its
+transaction fails at once with SQLITE_BUSY_SNAPSHOT however long the busy timeout (sqlite.org/isolation.html);
+two engines make that mistake impossible.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from pipeline.errors import StoreError
+
+BUSY_TIMEOUT_MS = 15_000
+"""How long a writer waits for another one before it gives up."""
+
+
+class Store:
+    """A database. `read()` and `write()` each give a connection inside one transaction."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is an SQLAlchemy address such as "sqlite:////var/lib/broadsheet/site.db". Opens nothing yet."""
+        parsed = make_url(url)
+        self.url = url
+        self.name = parsed.render_as_string(hide_password=True)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            if not parsed.database or parsed.database == ":memory:":
+                raise StoreError("store.url", "an in-memory database forgets who was mailed", hint="name a file")
+            self.path: Path | None = Path(parsed.database)
+            self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", query_only=False)
+            self._reader = _sqlite_engine(url, begin="BEGIN", query_only=True)
+        else:
+            self.path = None
+            self._writer = create_engine(url, pool_pre_ping=True)
+            # several statements of one reading must see one moment; READ COMMITTED gives each its own
+            self._reader = self._writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One writing transaction: committed at the end of the block, rolled back by any exception."""
+        with _translated(self.name), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One reading transaction: a consistent view that can't write (on SQLite)."""
+        with _translated(self.name), self._reader.begin() as connection:
+            yield connection
+
+    @property
+    def engine(self) -> Engine:
+        """The writing engine, for migrations."""
+        return self._writer
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000})
+
+    def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions of its own: we say BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}",
+            f"query_only={'ON' if query_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    return engine
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        cause = str(error.orig)
+        hint = ""
+        if "locked" in cause or "busy" in cause:
+            hint = "another process is writing; the next run goes on"
+        elif "full" in cause:
+            hint = "free some disk space; nothing was lost"
+        elif "unable to open" in cause or "readonly" in cause:
+            hint = "check that the folder exists and can be written"
+        raise StoreError(name, cause, hint=hint, permanent=False) from error
+    except DBAPIError as error:
+        raise StoreError(name, str(error.orig)) from error

@@ -1,0 +1,359 @@
+"""The tables. DESIGN in one picture:
+
+    sources -> articles (-> article_topics, article_revisions)          accepted_seq orders everything
+    newsletters -> schedules                                            what the config declared, and since when
+    subscribers -> subscriptions -> subscription_events                 who was in an audience at any past moment
+    digests -> digest_articles, fragments, selections                   frozen content
+            -> batches -> deliveries                                    the ledger
+    runs, workers, notices, meta, counters
+
+Three rules live in the database itself, so that no bug above can break them: a slot makes one digest
+(`uq_digests_slot`), a digest makes one delivery per subscription (`uq_deliveries_once`), and a subscription has
+one delivery whose window is still open (`uq_deliveries_live`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from pipeline.model.deliveries import LIVE, DeliveryState
+from pipeline.store.columns import NEVER_REUSED, Id, Utc, count, identity, ref, table, words
+from pipeline.store.columns import metadata as metadata
+
+meta = table("meta", Column("key", Text, primary_key=True), words("value"))
+
+counters = table("counters", Column("name", Text, primary_key=True), count("value"))
+
+# --- collect ---
+
+sources = table(
+    "sources",
+    identity(),
+    Column("slug", Text, nullable=False, unique=True),
+    words("kind"),
+    words("location"),          # what `etag`, `last_modified` and the poll times belong to: another URL forgets them
+    words("title"),
+    words("etag"),
+    words("last_modified"),
+    words("body_hash"),
+    Column("created_at", Utc, nullable=False),
+    Column("first_polled_at", Utc),   # the first poll that gave articles; before it nothing counts as a flood
+    Column("last_polled_at", Utc),
+    Column("next_poll_at", Utc),
+    count("failures"),
+    words("last_error"),
+)
+
+articles = table(
+    "articles",
+    identity(),
+    ref("source_id", "sources"),
+    words("guid"),
+    words("url"),
+    words("url_key"),
+    words("content_hash"),
+    words("title"),
+    words("author"),
+    words("summary"),
+    words("html"),
+    words("language"),
+    words("rights"),
+    words("show"),
+    Column("topics", JSON, nullable=False),
+    Column("enclosures", JSON, nullable=False),
+    Column("published_at", Utc, nullable=False),
+    Column("updated_at", Utc, nullable=False),
+    Column("first_seen_at", Utc, nullable=False),
+    Column("accepted_seq", BigInteger, unique=True),   # null while held
+    Column("accepted_at", Utc),
+    words("status"),
+    words("reason"),
+    Column("mailable", Boolean, nullable=False),
+    Column("story_id", Id, ForeignKey("articles.id")),  # null: tells its own story
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Index("uq_articles_guid", "source_id", "guid", unique=True,
+          sqlite_where=text("guid <> ''"), postgresql_where=text("guid <> ''")),
+    Index("ix_articles_url_key", "url_key"),
+    Index("ix_articles_content_hash", "content_hash"),
+    Index("ix_articles_story", "story_id"),
+    Index("ix_articles_newest", "status", "published_at", "accepted_seq"),
+)
+
+article_topics = table(
+    "article_topics",
+    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Index("ix_article_topics_topic", "topic", "article_id"),
+)
+
+article_revisions = table(
+    "article_revisions",
+    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("at", Utc, nullable=False),
+    words("title"),
+    words("content_hash"),
+    Column("seq", BigInteger, unique=True),  # from the accepting counter where it is a correction to be told once
+)
+
+# --- what the config declared ---
+
+feeds = table("feeds", identity(), Column("slug", Text, nullable=False, unique=True),
+               Column("created_at", Utc, nullable=False))
+
+newsletters = table("newsletters", identity(), Column("slug", Text, nullable=False, unique=True), words("title"),
+                     Column("created_at", Utc, nullable=False), **NEVER_REUSED)
+
+schedules = table(
+    "schedules",
+    identity(),
+    ref("newsletter_id", "newsletters"),
+    Column("slug", Text, nullable=False),
+    words("spec"),
+    Column("since", Utc, nullable=False),  # no slot before it is ever due; a changed spec renews it
+    UniqueConstraint("newsletter_id", "slug"),
+)
+
+# --- audience ---
+
+subscribers = table(
+    "subscribers",
+    identity(),
+    words("address"),
+    Column("address_key", Text, nullable=False, unique=True),
+    Column("created_at", Utc, nullable=False),
+    **NEVER_REUSED,
+)
+
+subscriptions = table(
+    "subscriptions",
+    identity(),
+    ref("subscriber_id", "subscribers"),
+    ref("newsletter_id", "newsletters"),
+    words("status"),
+    words("schedule"),
+    words("zone"),               # "": the schedule's own
+    words("language"),           # "": the newsletter's
+    words("consent"),
+    count("start_seq"),
+    Column("created_at", Utc, nullable=False),
+    Column("confirmed_at", Utc),
+    Column("unsubscribed_at", Utc),
+    UniqueConstraint("subscriber_id", "newsletter_id"),
+    Index("ix_subscriptions_audience", "newsletter_id", "status", "schedule", "id"),
+    **NEVER_REUSED,
+)
+
+subscription_events = table(
+    "subscription_events",
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    ref("subscription_id", "subscriptions"),
+    ref("newsletter_id", "newsletters"),
+    Column("at", Utc, nullable=False),
+    words("kind"),
+    words("status"),     # the state after this event, so that one row answers "who was confirmed then?"
+    words("schedule"),
+    words("zone"),
+    words("language"),
+    words("detail"),
+    Index("ix_subscription_events_history", "newsletter_id", "subscription_id", "seq"),
+)
+
+suppressions = table("suppressions", Column("address_key", Text, primary_key=True), words("reason"),
+                      Column("at", Utc, nullable=False))
+
+# --- compose ---
+
+digests = table(
+    "digests",
+    identity(),
+    ref("newsletter_id", "newsletters"),
+    words("schedule"),            # slug, or "manual"
+    words("nominal"),
+    words("uid"),                 # random, given with the slot: Message-IDs follow from it, a reused id repeats none
+    words("status"),
+    words("reason"),
+    Column("due_at", Utc, nullable=False),
+    words("audience"),            # the schedule whose people it is for; "" = everyone of the newsletter
+    count("from_seq"),           # candidates reach back to here
+    count("public_from_seq"),    # where most people's windows start: the web page tells what came after
+    count("cut_seq"),
+    Column("capped", Boolean, nullable=False, server_default=text("false")),  # the reach was cut short
+    count("audience_seq"),       # the event up to which the audience counts
+    count("selected"),
+    words("nonce"),
+    Column("settings", JSON, nullable=False),  # headers and rules as of the freeze: a retry's bytes stay the same
+    Column("notes", JSON, nullable=False),     # what was left out or isolated, with reasons
+    Column("created_at", Utc, nullable=False),
+    Column("frozen_at", Utc),
+    Column("done_at", Utc),
+    UniqueConstraint("newsletter_id", "schedule", "nominal", name="uq_digests_slot"),
+    Index("ix_digests_status", "status", "due_at"),
+    **NEVER_REUSED,
+)
+
+digest_articles = table(
+    "digest_articles",
+    Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    ref("article_id", "articles"),
+    count("accepted_seq"),
+    count("story"),
+    words("source"),
+    words("source_title"),
+    words("title"),
+    words("summary"),
+    words("author"),
+    words("url"),
+    words("language"),
+    Column("topics", JSON, nullable=False),
+    Column("published_at", Utc, nullable=False),
+    Column("revision", Integer, nullable=False),
+    words("kind"),                # fresh: a candidate; earlier: only an older telling of a candidate's story
+    # it stood in an earlier frozen digest of this newsletter: whoever's window held it has been told the story
+    Column("told", Boolean, nullable=False),
+    Index("ix_digest_articles_article", "article_id"),
+)
+
+fragments = table(
+    "fragments",
+    Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
+    Column("language", Text, primary_key=True),   # "": the newsletter's
+    Column("ordinal", Integer, primary_key=True),
+    words("part"),
+    words("kind"),
+    words("name"),
+    words("scope"),
+    Column("article_id", Id),
+    words("body"),
+    Column("qp", LargeBinary, nullable=False),
+    words("sha256"),
+)
+
+selections = table(
+    "selections",
+    identity(),
+    ref("digest_id", "digests"),
+    words("language"),
+    Column("article_ids", JSON, nullable=False),
+    words("key"),
+    count("more"),
+    words("subject"),
+    words("preheader"),
+    UniqueConstraint("digest_id", "language", "key", name="uq_selections_key"),
+)
+
+# --- deliver ---
+
+STATES = tuple(str(state) for state in DeliveryState)
+
+batches = table(
+    "batches",
+    identity(),
+    ref("digest_id", "digests"),
+    Column("due_at", Utc, nullable=False),
+    words("zone"),
+    count("first_id"),           # subscription ids, both inclusive
+    count("last_id"),
+    count("selected"),
+    Column("filled_at", Utc),     # null: everyone selected in it counts as waiting
+    *[count(state) for state in STATES],
+    Index("ix_batches_digest", "digest_id", "id"),
+    Index("ix_batches_unfilled", "digest_id",
+          sqlite_where=text("filled_at IS NULL"), postgresql_where=text("filled_at IS NULL")),
+)
+
+_LIVE = "state IN ({}) AND NOT covered".format(", ".join(f"'{s.value}'" for s in sorted(LIVE)))
+
+deliveries = table(
+    "deliveries",
+    identity(),
+    ref("digest_id", "digests"),
+    ref("batch_id", "batches"),
+    ref("subscription_id", "subscriptions"),
+    Column("selection_id", Id, ForeignKey("selections.id")),
+    words("state"),
+    words("reason"),
+    Column("code", Integer, nullable=False, server_default="0"),
+    count("from_seq"),
+    count("cut_seq"),
+    # its window counts as read: it was sent or uncertain once, or nothing in it was for this person.
+    # A resend opens no window again. A person's newest covered row must outlive any clearing-out.
+    Column("covered", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    words("lease"),               # the worker that holds it
+    Column("due_at", Utc, nullable=False),
+    Column("first_tried_at", Utc),  # handed on to the delivery that supersedes it, so that the horizon is reached
+    Column("changed_at", Utc, nullable=False),
+    CheckConstraint("state IN ({})".format(", ".join(f"'{s}'" for s in STATES)), name="known_state"),
+    UniqueConstraint("digest_id", "subscription_id", name="uq_deliveries_once"),
+    Index("uq_deliveries_live", "subscription_id", unique=True,
+          sqlite_where=text(_LIVE), postgresql_where=text(_LIVE)),
+    Index("ix_deliveries_due", "digest_id", "state", "due_at", "id"),
+    Index("ix_deliveries_lease", "lease", sqlite_where=text("lease <> ''"), postgresql_where=text("lease <> ''")),
+    Index("ix_deliveries_covered", "subscription_id", "cut_seq",
+          sqlite_where=text("covered"), postgresql_where=text("covered")),
+    Index("ix_deliveries_batch", "batch_id", "state"),
+)
+
+notices = table(
+    "notices",
+    identity(),
+    words("kind"),                # test, confirmation, alert …
+    Column("subscription_id", Id, ForeignKey("subscriptions.id")),
+    words("address"),
+    words("dedupe"),              # the same non-empty key is mailed once
+    words("state"),
+    words("reason"),
+    Column("code", Integer, nullable=False, server_default="0"),
+    Column("message", LargeBinary, nullable=False, server_default=text("''")),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    words("lease"),
+    Column("due_at", Utc, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("changed_at", Utc, nullable=False),
+    Index("ix_notices_limit", "address", "kind", "created_at"),
+    Index("uq_notices_dedupe", "dedupe", unique=True,
+          sqlite_where=text("dedupe <> ''"), postgresql_where=text("dedupe <> ''")),
+)
+
+# --- jobs ---
+
+runs = table(
+    "runs",
+    Column("job", Text, primary_key=True),
+    Column("due_at", Utc, primary_key=True),
+    words("nominal"),
+    words("status"),
+    words("reason"),
+    words("result"),
+    words("worker"),
+    Column("created_at", Utc, nullable=False),
+    Column("started_at", Utc),
+    Column("finished_at", Utc),
+    Index("ix_runs_status", "status", "due_at"),
+)
+
+workers = table(
+    "workers",
+    Column("id", Text, primary_key=True),
+    words("process"),            # whose lock file tells at once that it is gone
+    words("host"),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Utc, nullable=False),
+    Column("heartbeat_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+)
