@@ -1,0 +1,101 @@
+"""The composition root: Config -> App, a frozen record of the parts that everything above asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import config as configuration
+from pipeline.config import Config
+from pipeline.errors import StoreError
+from pipeline.mail.tokens import Keyring, load_or_create
+from pipeline.store import meta
+from pipeline.store.engine import Store
+from pipeline.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from pipeline.deliver.transport import Transport
+    from pipeline.net.fetch import Fetcher
+    from pipeline.render.templates import Templates
+
+PACKAGE = Path(__file__).parent
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What a running instance consists of. `now` is the only clock; tests bring their own."""
+
+    config: Config
+    store: Store
+    keyring: Keyring
+    now: Callable[[], datetime] = utc_now
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the key and the lock files live: beside the database."""
+        return data_folder(self.config, self.store)
+
+    def templates(self) -> Templates:
+        """The operator's folder first, then what is shipped. Imported when asked for: most commands render nothing."""
+        from pipeline.render.templates import Templates
+
+        return Templates([self.config.paths.templates, shipped("templates")])
+
+    def fetcher(self) -> Fetcher:
+        from pipeline import __version__
+        from pipeline.net.fetch import Fetcher
+
+        return Fetcher(user_agent=f"Broadsheet/{__version__} (+{self.config.site.public_url})")
+
+    def transport(self) -> Transport:
+        from pipeline.deliver.choice import transport_for
+
+        return transport_for(self.config)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def open_app(path: Path, *, now: Callable[[], datetime] = utc_now) -> App:
+    """Load the config, bring the database up to date and check that the signing key belongs to it.
+
+    Raises ConfigError with every problem, or StoreError.
+    """
+    return assemble(configuration.load(path), now=now)
+
+
+def assemble(config: Config, *, now: Callable[[], datetime] = utc_now) -> App:
+    store = Store(config.store.url.get_secret_value())
+    migrate(store)
+    keyring = load_or_create(data_folder(config, store) / "broadsheet.key")
+    _check_key(store, keyring)
+    return App(config, store, keyring, now)
+
+
+def data_folder(config: Config, store: Store) -> Path:
+    return store.path.parent if store.path is not None else config.folder
+
+
+def shipped(name: str) -> Path:
+    """A folder that comes with the program: in an installed package inside it, in a checkout beside it."""
+    inside = PACKAGE / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+def _check_key(store: Store, keyring: Keyring) -> None:
+    """Refuse a key the database has not seen: every unsubscribe link in every sent mail would stop working."""
+    with store.read() as connection:
+        known = meta.get(connection, meta.KEY_FINGERPRINT)
+    if not known:
+        with store.write() as connection:
+            meta.put(connection, meta.KEY_FINGERPRINT, keyring.fingerprint)
+    elif known != keyring.fingerprint:
+        raise StoreError(store.name, "was made with another signing key than the one beside it",
+                         hint="restore broadsheet.key from the same backup as the database")

@@ -1,0 +1,98 @@
+"""People from a CSV file: every line is judged by itself, and told by its number when it can't be taken.
+
+The first line names the columns, in any order: `address` (or `email`), and if they are there `schedule` and `consent`.
+Other columns are ignored, and said so. An import never takes back anybody who left.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from pipeline.audience.subscriptions import Joined, Request, add
+from pipeline.config import Newsletter, nearest
+from pipeline.errors import BroadsheetError, UsageError
+from pipeline.store.engine import Store
+
+CHUNK = 500
+"""Lines in one transaction: short ones, so that an unsubscribe never waits for a long import."""
+
+ADDRESS_COLUMNS = ("address", "email", "e-mail", "email address", "email_address", "mail")
+
+
+@dataclass(slots=True)
+class Imported:
+    """`problems`: (line number, what is wrong with it), in the order of the file."""
+
+    joined: dict[Joined, int] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def import_csv(
+    store: Store, path: Path, newsletter: Newsletter, *, consent: str, schedule: str = "", now: datetime,
+    start_seq: int | None = None,
+) -> Imported:
+    """Subscribe the people in a CSV file. `consent` and `schedule` stand for lines that name none.
+
+    Raises UsageError where the file as a whole can't be read; a bad line never stops the others. Run twice, it
+    changes nothing the second time.
+    """
+    done = Imported()
+    lines = _lines(path, done)
+    slugs = [s.slug for s in newsletter.schedules]
+    default = schedule or newsletter.default_schedule.slug
+    while chunk := list(islice(lines, CHUNK)):
+        with store.write() as connection:
+            for number, values in chunk:
+                wanted = values.get("schedule") or default
+                try:
+                    if wanted not in slugs:
+                        raise UsageError(f"schedule {wanted!r}", "there is none", hint=_hint(wanted, slugs))
+                    how = add(connection, Request(values["address"], newsletter.slug, wanted,
+                                                  values.get("consent") or consent, start_seq), now, revive=False)
+                except BroadsheetError as error:
+                    done.problems.append((number, str(error)))
+                else:
+                    done.joined[how] = done.joined.get(how, 0) + 1
+    return done
+
+
+def _lines(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, column -> value) for every line that is not empty."""
+    reader = csv.reader(io.StringIO(_read(path), newline=""), dialect="excel")
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+        wanted = next((name for name in ADDRESS_COLUMNS if name in columns), "")
+        if not wanted:
+            raise UsageError(str(path), "its first line names no column for addresses",
+                             hint='the first line should be like "address,consent"')
+        columns = ["address" if name == wanted else name for name in columns]
+        if unknown := [name for name in columns if name not in ("address", "schedule", "consent", "")]:
+            done.notes.append(f"columns not used: {', '.join(unknown)}")
+        for values in reader:
+            if any(value.strip() for value in values):
+                found = {name: value.strip() for name, value in zip(columns, values, strict=False)}
+                yield reader.line_num, {"address": "", **found}
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}", f"is no CSV: {error}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(str(path), f"can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(str(path), f"is not UTF-8 text (byte {error.start})",
+                         hint="save it as UTF-8 in the spreadsheet program") from error
+
+
+def _hint(wanted: str, slugs: list[str]) -> str:
+    close = nearest(wanted, slugs)
+    return f'did you mean "{close}"?' if close else "there is " + ", ".join(slugs)

@@ -1,0 +1,85 @@
+"""Who of those whom a digest selected gets a delivery, and who is left out, with the reason. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.model.deliveries import DeliveryState, Fill, LiveDelivery, PersonFacts
+from pipeline.model.newsletters import Window
+from pipeline.model.selection import Candidate, Rules, Selection, select
+
+IN_FLIGHT = "another digest is being handed over to this person right now; these articles are in the next one"
+NEWER = "a newer digest covers these articles"
+NOTHING_LATER = "everything up to here was delivered before"
+NOTHING_NEW = "no article in this person's window"
+TOO_FEW = "fewer articles than min_articles; they are in the next one"
+BEYOND = "this person's window reaches further back than this digest; the next one covers it"
+
+
+@dataclass(frozen=True, slots=True)
+class DigestFacts:
+    """What a fill must know of the digest."""
+
+    from_seq: int
+    cut_seq: int
+    capped: bool           # candidates before from_seq were left out on purpose, with a note
+    rules: Rules
+    candidates: Sequence[Candidate]
+    cancelled: str = ""    # the reason, or "" where it goes out
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One person's row in the making; `selection` is None for whoever is left out."""
+
+    person: PersonFacts
+    window: Window
+    selection: Selection | None = None
+    reason: str = ""
+    covered: bool = False
+    supersedes: LiveDelivery | None = None
+
+    def row(self, selection_id: int = 0) -> Fill:
+        state = DeliveryState.QUEUED if self.selection else DeliveryState.EXCLUDED
+        return Fill(self.person.subscription_id, state, self.reason, self.window.from_seq, self.window.cut_seq,
+                    selection_id, self.covered, self.supersedes)
+
+
+def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:
+    """Whether one selected person gets this digest, and over which window.
+
+    A person has one open window at a time. Of two deliveries that both still wait, the one that reaches further
+    stands, and takes over what the other would have told; one that is being handed over can't be taken back, so the
+    new digest waits for its outcome by leaving the person to the next one.
+    """
+    start = max(person.covered_until, digest.from_seq) if digest.capped else person.covered_until
+    window = Window(start, digest.cut_seq)
+    reason = _left_out(person, digest, window)
+    if reason:
+        return Verdict(person, window, reason=reason)
+    selection = select(digest.candidates, window, digest.rules, start_seq=person.start_seq)
+    if not selection.articles:
+        # nothing of it was for this person: the window counts as read, or it would grow for ever
+        return Verdict(person, window, reason=NOTHING_NEW, covered=person.live is None)
+    if len(selection.articles) < digest.rules.min_articles:
+        return Verdict(person, window, reason=TOO_FEW)
+    return Verdict(person, window, selection, supersedes=person.live)
+
+
+def _left_out(person: PersonFacts, digest: DigestFacts, window: Window) -> str:
+    if digest.cancelled:
+        return f"cancelled: {digest.cancelled}"
+    if not person.confirmed:
+        return "unsubscribed"
+    if person.suppressed:
+        return f"suppressed: {person.suppressed}"
+    if window.from_seq >= window.cut_seq:
+        return NOTHING_LATER
+    if window.from_seq < digest.from_seq:
+        return BEYOND
+    if person.live is not None and person.live.state is DeliveryState.HANDED:
+        return IN_FLIGHT
+    if person.live is not None and person.live.cut_seq > digest.cut_seq:
+        return NEWER
+    return ""

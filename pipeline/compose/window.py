@@ -1,0 +1,30 @@
+"""How far a digest reaches back, and what it shows to those who read it on the web. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Candidates have from_seq < accepted_seq <= cut_seq; the web page tells those after `public_from_seq`."""
+
+    from_seq: int
+    public_from_seq: int
+    cut_seq: int
+
+
+def decide_reach(people: Mapping[tuple[int, int], int], cut_seq: int) -> Reach:
+    """The reach of a digest for these people: (where a window starts, where the subscription started) -> how many.
+
+    It goes back to the oldest window, so that nobody misses anything. The web page starts where most people's
+    windows do (on a tie the older one): one person who has been unreachable for weeks must not fill it with old news.
+    """
+    starts: dict[int, int] = {}
+    for (start, _), number in people.items():
+        starts[start] = starts.get(start, 0) + number
+    if not starts:
+        return Reach(cut_seq, cut_seq, cut_seq)
+    most = max(starts.values())
+    return Reach(min(starts), min(s for s, number in starts.items() if number == most), cut_seq)

@@ -1,0 +1,1 @@
+"""deliver: digest | one ledger row a person | personalise | transport | record."""

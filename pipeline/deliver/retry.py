@@ -1,0 +1,54 @@
+"""All rules for replies and retries, in one place: what each SMTP reply means for a delivery, and when to try again.
+
+Codes: RFC 5321 §4.2; enhanced codes: RFC 3463.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from pipeline.model.deliveries import DeliveryState, Outcome
+
+STEPS = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2))
+"""Waits after the 1st, 2nd, … refusal for now; the last one repeats."""
+
+HORIZON = timedelta(hours=48)
+"""How long a delivery is tried, from when its batch was due."""
+
+_ENHANCED = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+
+_NO_SUCH_ADDRESS = {(1, 1), (1, 2), (1, 3), (1, 6), (1, 10)}
+"""RFC 3463 §3.2 and RFC 7505: the address itself is wrong or gone."""
+
+
+def judge(code: int, text: str) -> Outcome:
+    """What a reply to MAIL, RCPT, DATA or the final dot means. `text` is the reply's text, any enhanced code in it."""
+    reason = f"{code} {' '.join(text.split())}"[:300]
+    if 200 <= code < 300:
+        return Outcome(DeliveryState.SENT, reason, code)
+    enhanced = _enhanced(text)
+    if 400 <= code < 500:
+        slow = code == 421 or enhanced[:1] == (7,)
+        return Outcome(DeliveryState.DEFERRED, reason, code, slow_down=slow)
+    if 500 <= code < 600:
+        if enhanced[:1] == (7,):  # policy: the subscriber is not at fault, so they are tried again once it is settled
+            return Outcome(DeliveryState.FAILED, reason, code, stop=True)
+        if enhanced == (2, 2):  # mailbox full
+            return Outcome(DeliveryState.BOUNCED, reason, code)
+        if enhanced in _NO_SUCH_ADDRESS or (not enhanced and code in (550, 551, 553)):
+            return Outcome(DeliveryState.BOUNCED, reason, code)
+        return Outcome(DeliveryState.FAILED, reason, code)
+    return Outcome(DeliveryState.FAILED, f"a reply that makes no sense: {reason}", code)
+
+
+def next_try(attempts: int, first_due_at: datetime, now: datetime) -> datetime | None:
+    """When to try again after the `attempts`-th refusal for now (1 or more), or None when it has been tried enough."""
+    retry_at = now + STEPS[min(attempts, len(STEPS)) - 1]
+    return retry_at if retry_at <= first_due_at + HORIZON else None
+
+
+def _enhanced(text: str) -> tuple[int, ...]:
+    """(subject, detail) of the enhanced status code in a reply's text, () where there is none."""
+    match = _ENHANCED.search(text)
+    return (int(match[2]), int(match[3])) if match else ()

@@ -1,0 +1,194 @@
+"""The steps that jobs consist of, each over an App: what `once` does in a row and the service does on its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from pipeline.app import App
+from pipeline.audience.subscriptions import Request, add
+from pipeline.collect.stage import Poll, collect
+from pipeline.compose.stage import Parts, compose, fill_batches
+from pipeline.config import Newsletter
+from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
+from pipeline.errors import BroadsheetError
+from pipeline.jobs.slots import PREFIX, enqueue_due, slot_of
+from pipeline.jobs.worker import Worker, bury_dead
+from pipeline.model.deliveries import DeliveryState
+from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
+from pipeline.model.runs import RunStatus, Slot, decide_due
+from pipeline.publish.stage import Published, publish
+from pipeline.store import digests, meta, runs
+
+DEMO_READER = "reader@lantern.example"
+DEMO_SLOT = "welcome"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a cycle did, for people and for the exit status."""
+
+    polls: list[Poll] = field(default_factory=list)
+    published: Published = field(default_factory=Published)
+    digests: list[Digest] = field(default_factory=list)
+    delivered: Delivered = field(default_factory=Delivered)
+    missed: list[str] = field(default_factory=list)
+    recovered: dict[DeliveryState, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def partly_failed(self) -> bool:
+        states = self.delivered.numbers
+        unsent = sum(states.get(s, 0) for s in (DeliveryState.FAILED, DeliveryState.BOUNCED, DeliveryState.UNCERTAIN))
+        return bool(self.problems or self.published.failed or self.delivered.stopped or unsent
+                    or any(p.failed for p in self.polls))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing was new: no article, no file, no mail."""
+        return not (any(p.new or p.updated or p.held for p in self.polls) or self.published.written or self.digests
+                    or self.delivered.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who hears how far it is; each is called from the thread that does the work."""
+
+    polled: Callable[[Poll], None] = lambda _poll: None
+    composed: Callable[[Digest], None] = lambda _digest: None
+    sent: Callable[[DeliveryState], None] = lambda _state: None
+    step: Callable[[str], None] = lambda _words: None
+
+
+def cycle(app: App, worker: Worker, *, watch: Watch = Watch()) -> Report:
+    """Everything that is due now, once: recover, collect, publish, compose, deliver."""
+    report = Report()
+    watch.step("looking after what was interrupted")
+    report.recovered = recover_dead(app, worker)
+    watch.step("collecting")
+    report.polls = collect_due(app, watch=watch)
+    watch.step("publishing")
+    report.published = publish_all(app)
+    watch.step("composing")
+    compose_due(app, worker, report, watch)
+    watch.step("delivering")
+    report.delivered = deliver_due(app, worker, watch=watch)
+    return report
+
+
+def recover_dead(app: App, worker: Worker) -> dict[DeliveryState, int]:
+    """Find workers that died, give their runs back and settle what they had in hand."""
+    settled: dict[DeliveryState, int] = {}
+    for dead in bury_dead(app.store, app.data_folder, app.now()):
+        if app.config.mail is None:
+            continue
+        for state, number in recover(outbox(app, worker), dead).items():
+            settled[state] = settled.get(state, 0) + number
+    return {state: number for state, number in settled.items() if number}
+
+
+def collect_due(
+    app: App, slugs: Collection[str] = (), *, force: bool = False, watch: Watch = Watch()
+) -> list[Poll]:
+    if not app.config.sources:
+        return []
+    fetcher = app.fetcher()
+    try:
+        return collect(app.store, app.config, fetcher, app.now, slugs=slugs, force=force, progress=watch.polled)
+    finally:
+        fetcher.close()
+
+
+def publish_all(app: App, slugs: Collection[str] = ()) -> Published:
+    return publish(app.store, app.config, slugs)
+
+
+def compose_due(app: App, worker: Worker, report: Report, watch: Watch = Watch()) -> None:
+    """Give every due slot its row, and make the digests of those that are queued, interrupted ones included."""
+    if app.config.site.demo:
+        _seed_demo(app, report, watch)
+    for newsletter in app.config.newsletters:
+        for schedule in newsletter.schedules:
+            enqueue_due(app.store, newsletter, schedule, app.now())
+    with app.store.read() as connection:
+        queued = runs.queued(connection, PREFIX)
+    for run in queued:
+        slug, slot = slot_of(run)
+        with app.store.write() as connection:
+            mine = runs.start(connection, run.job, run.due_at, worker.id, app.now())
+        if mine:
+            _run_send(app, app.config.newsletter(slug), run.job, slot, report, watch)
+
+
+def compose_now(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
+    """A digest by hand: a manual slot of this minute, for the people of one schedule or of all."""
+    now = app.now()
+    slot = Slot(MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), now)
+    return compose(parts(app), newsletter, slot, audience=schedule, now=now)
+
+
+def deliver_due(app: App, worker: Worker, *, watch: Watch = Watch()) -> Delivered:
+    """Fill what is due and send it. Without [mail] there is nothing to send and nothing happens."""
+    if app.config.mail is None:
+        return Delivered()
+    fill_batches(parts(app), app.now())
+    done = deliver(outbox(app, worker, watch))
+    if not done.total:
+        with app.store.read() as connection:
+            done.stopped = done.stopped or meta.get(connection, meta.OUTGOING_STOPPED)
+    return done
+
+
+def parts(app: App) -> Parts:
+    return Parts(app.store, app.config, app.templates())
+
+
+def outbox(app: App, worker: Worker, watch: Watch = Watch()) -> Outbox:
+    return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent)
+
+
+def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Report, watch: Watch) -> None:
+    schedule = app.config.schedule(newsletter.slug, slot.schedule)
+    # a run that waited, or was interrupted, may be too late by now
+    late = decide_due([slot], app.now(), catch_up=schedule.catch_up, max_lateness=schedule.lateness)[0].reason
+    status, reason, result = RunStatus.DONE, "", ""
+    try:
+        if late and not _is_frozen(app, newsletter, slot):
+            status, reason = RunStatus.SKIPPED, late
+            report.missed.append(f"{newsletter.slug} {slot.nominal}: {late}")
+        else:
+            digest = compose(parts(app), newsletter, slot, audience=slot.schedule, now=app.now())
+            result = f"{digest.status}: {digest.reason}" if digest.reason else str(digest.status)
+            report.digests.append(digest)
+            watch.composed(digest)
+    except BroadsheetError as error:
+        status, reason = RunStatus.FAILED, str(error)
+        report.problems.append(f"newsletter {newsletter.slug}: {error}")
+    with app.store.write() as connection:
+        runs.finish(connection, job, slot.due_at, status, app.now(), reason=reason, result=result)
+
+
+def _is_frozen(app: App, newsletter: Newsletter, slot: Slot) -> bool:
+    with app.store.read() as connection:
+        digest = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
+    return digest is not None and digest.status not in (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
+
+
+def _seed_demo(app: App, report: Report, watch: Watch) -> None:
+    """The demo's one reader, and their first digest at once, whatever the clock says. A second start finds both."""
+    if not app.config.newsletters:
+        return
+    newsletter = app.config.newsletters[0]
+    request = Request(DEMO_READER, newsletter.slug, newsletter.default_schedule.slug, "the demo's own reader", 0)
+    with app.store.write() as connection:
+        add(connection, request, app.now(), revive=False)
+        known = digests.find(connection, newsletter.slug, MANUAL, DEMO_SLOT)
+    if known is None or known.status is DigestStatus.DRAFT:
+        now = app.now()
+        try:
+            digest = compose(parts(app), newsletter, Slot(MANUAL, DEMO_SLOT, now), audience="", now=now)
+        except BroadsheetError as error:
+            report.problems.append(f"newsletter {newsletter.slug}: {error}")
+            return
+        report.digests.append(digest)
+        watch.composed(digest)
