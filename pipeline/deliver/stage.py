@@ -108,7 +108,7 @@ def _settle(outbox: Outbox, lease: str) -> dict[DeliveryState, int]:
     for one in handed:
         letter = letters.get(one.digest_id)
         envelope = letter.envelope(outbox.keyring, one.subscription_id, one.address)
-        target, reason = decide_interrupted(outbox.transport.arrived(replace(envelope, lease=lease)))
+        target, reason = decide_interrupted(arrived=outbox.transport.arrived(replace(envelope, lease=lease)))
         with outbox.store.write() as database:
             deliveries.settle(database, one.id, lease, target, reason, now)
             if target is DeliveryState.UNCERTAIN and letter.head.on_uncertain == "resend" and not one.covered:
@@ -117,7 +117,7 @@ def _settle(outbox: Outbox, lease: str) -> dict[DeliveryState, int]:
     return settled
 
 
-def decide_interrupted(arrived: bool | None) -> tuple[DeliveryState, str]:
+def decide_interrupted(*, arrived: bool | None) -> tuple[DeliveryState, str]:
     """What a delivery is whose worker died after handing it over, given whether it arrived (None: nobody can know)."""
     if arrived is None:
         return DeliveryState.UNCERTAIN, "the program stopped before the answer; maybe delivered"

@@ -18,7 +18,16 @@ from apscheduler.triggers.interval import IntervalTrigger
 from pipeline.app import App
 from pipeline.config import Config
 from pipeline.jobs.slots import job_name
-from pipeline.jobs.steps import Report, Watch, collect_due, compose_due, deliver_due, publish_all, recover_dead
+from pipeline.jobs.steps import (
+    UNWATCHED,
+    Report,
+    Watch,
+    collect_due,
+    compose_due,
+    deliver_due,
+    publish_all,
+    recover_dead,
+)
 from pipeline.jobs.worker import Worker
 from pipeline.schedules import Schedule
 
@@ -42,7 +51,7 @@ class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no ty
 class Clock:
     """The service's background work. `tell` hears every report and every error, in words."""
 
-    def __init__(self, app: App, worker: Worker, tell: Callable[[Report], None], watch: Watch = Watch()) -> None:
+    def __init__(self, app: App, worker: Worker, tell: Callable[[Report], None], watch: Watch = UNWATCHED) -> None:
         self._app = app
         self._worker = worker
         self._tell = tell

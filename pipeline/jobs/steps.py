@@ -60,7 +60,10 @@ class Watch:
     step: Callable[[str], None] = lambda _words: None
 
 
-def cycle(app: App, worker: Worker, *, watch: Watch = Watch()) -> Report:
+UNWATCHED = Watch()
+
+
+def cycle(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Report:
     """Everything that is due now, once: recover, collect, publish, compose, deliver."""
     report = Report()
     watch.step("looking after what was interrupted")
@@ -88,7 +91,7 @@ def recover_dead(app: App, worker: Worker) -> dict[DeliveryState, int]:
 
 
 def collect_due(
-    app: App, slugs: Collection[str] = (), *, force: bool = False, watch: Watch = Watch()
+    app: App, slugs: Collection[str] = (), *, force: bool = False, watch: Watch = UNWATCHED
 ) -> list[Poll]:
     if not app.config.sources:
         return []
@@ -103,7 +106,7 @@ def publish_all(app: App, slugs: Collection[str] = ()) -> Published:
     return publish(app.store, app.config, slugs)
 
 
-def compose_due(app: App, worker: Worker, report: Report, watch: Watch = Watch()) -> None:
+def compose_due(app: App, worker: Worker, report: Report, watch: Watch = UNWATCHED) -> None:
     """Give every due slot its row, and make the digests of those that are queued, interrupted ones included."""
     if app.config.site.demo:
         _seed_demo(app, report, watch)
@@ -127,7 +130,7 @@ def compose_now(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
     return compose(parts(app), newsletter, slot, audience=schedule, now=now)
 
 
-def deliver_due(app: App, worker: Worker, *, watch: Watch = Watch()) -> Delivered:
+def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delivered:
     """Fill what is due and send it. Without [mail] there is nothing to send and nothing happens."""
     if app.config.mail is None:
         return Delivered()
@@ -143,7 +146,7 @@ def parts(app: App) -> Parts:
     return Parts(app.store, app.config, app.templates())
 
 
-def outbox(app: App, worker: Worker, watch: Watch = Watch()) -> Outbox:
+def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
     return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent)
 
 

@@ -51,7 +51,7 @@ also when an uncertain one is sent again."""
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A digest's ledger in numbers. `selected` comes from the subscriptions' event history, the rest from the ledger."""
+    """A digest's ledger in numbers. `selected` comes from the subscriptions' event history, not from the ledger."""
 
     selected: int
     sent: int = 0

@@ -54,7 +54,7 @@ def table(name: str, *columns: Any, **options: Any) -> Table:
 
 
 NEVER_REUSED = {"sqlite_autoincrement": True}
-"""For ids that tokens carry: SQLite would give the highest deleted id to the next row, and with it a stranger's link."""
+"""For ids that tokens carry: SQLite would give a deleted id to the next row, and with it a stranger's link."""
 
 
 def identity() -> Column[int]:

@@ -76,9 +76,7 @@ def counter_faults(connection: Connection, digest_id: int) -> list[str]:
         .outerjoin(deliveries, deliveries.c.batch_id == batches.c.id)
         .where(batches.c.digest_id == digest_id, batches.c.filled_at.is_not(None)).group_by(batches.c.id)
     )
-    faults = []
-    for row in rows.mappings():
-        for state in DeliveryState:
-            if row[state] != row[f"rows_{state}"]:
-                faults.append(f"batch {row['id']}: counts {row[state]} {state}, has {row[f'rows_{state}']} rows")
-    return faults
+    return [
+        f"batch {row['id']}: counts {row[state]} {state}, has {row[f'rows_{state}']} rows"
+        for row in rows.mappings() for state in DeliveryState if row[state] != row[f"rows_{state}"]
+    ]

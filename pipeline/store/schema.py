@@ -30,8 +30,9 @@ from sqlalchemy import (
 )
 
 from pipeline.model.deliveries import LIVE, DeliveryState
-from pipeline.store.columns import NEVER_REUSED, Id, Utc, count, identity, ref, table, words
-from pipeline.store.columns import metadata as metadata
+from pipeline.store.columns import NEVER_REUSED, Id, Utc, count, identity, metadata, ref, table, words
+
+__all__ = ["metadata"]  # the tables are imported by name
 
 meta = table("meta", Column("key", Text, primary_key=True), words("value"))
 
