@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -34,9 +34,9 @@ class Mailbox:
     @classmethod
     def parse(cls, text: str) -> Mailbox:
         """ "The Lantern <news@lantern.example>" or the address alone. Raises BroadsheetError."""
-        name, address = parseaddr(text)
-        _check_address(address or text)
-        return cls(address, name)
+        found = getaddresses([text])
+        name, address = found[0] if len(found) == 1 and not _CONTROL.search(text) else ("", text)
+        return cls(_check_address(address), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,7 @@ def _is_loopback(host: str) -> bool:
 _TEXT_PART = b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 _HTML_PART = b"\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 _PRINTABLE = re.compile(r"[ -~]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
 _ADDRESS = re.compile(r'[^\s@<>()\[\],;:"\\\x00-\x20\x7f-\U0010ffff]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*')
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:[!-;=?-~]+")

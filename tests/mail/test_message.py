@@ -199,8 +199,10 @@ def test_no_field_brings_in_a_line_of_its_own(changes: dict[str, object]) -> Non
 def test_mailbox_parses_what_operators_write() -> None:
     assert Mailbox.parse("The Lantern <news@lantern.example>") == Mailbox("news@lantern.example", "The Lantern")
     assert Mailbox.parse("news@lantern.example") == Mailbox("news@lantern.example")
-    with pytest.raises(BroadsheetError):
-        Mailbox.parse("nobody")
+    assert Mailbox.parse('"Ö, or not" <a@b.example>') == Mailbox("a@b.example", "Ö, or not")
+    for wrong in ("nobody", "", "a@b.example, c@d.example", "A <a@b.example> <c@d.example>", "a@b.example\r\nBcc: x@y.z"):
+        with pytest.raises(BroadsheetError):
+            Mailbox.parse(wrong)
 
 
 @given(st.text(max_size=300))
