@@ -157,7 +157,7 @@ snippets = st.lists(
 ).map(lambda parts: clean_html("".join(parts)))
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(data=st.data())
 def test_joined_pieces_equal_a_direct_rendering(data: st.DataObject) -> None:
     articles = [
@@ -345,8 +345,11 @@ def test_a_nonce_is_letters_and_digits(nonce: str) -> None:
 
 def test_many_long_articles_are_inlined_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = frozen()
+    turns: list[str] = []
     monkeypatch.setattr(freezing, "BATCH", 100)
+    monkeypatch.setattr(freezing, "inline", lambda html, css: turns.append(html) or inline(html, css))
     assert freeze(template(), PAGE, ARTICLES, nonce=NONCE) == at_once
+    assert len(turns) == 2
 
 
 def test_a_digest_without_articles_is_a_shell() -> None:
