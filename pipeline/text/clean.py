@@ -12,15 +12,16 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 
 import nh3
 
 from pipeline.text import urls
 from pipeline.text.legal import legal_text
-from pipeline.text.words import lead_text, summarise, text_with_links, visible_text
+from pipeline.text.words import lead_text, read_words, summarise, text_with_links, visible_text
 
-__all__ = ["MAX_DEPTH", "MAX_HTML", "clean_html", "lead_text", "shallow", "summarise", "text_with_links",
+__all__ = ["MAX_DEPTH", "MAX_HTML", "clean_html", "lead_text", "read_words", "shallow", "summarise", "text_with_links",
            "visible_text"]
 
 MAX_HTML = 1_000_000  # characters; a text node of 10 MB makes libxml2 drop everything after it, silently
@@ -81,13 +82,14 @@ def clean_html(source: str, *, base_url: str = "") -> str:
     text = _NOSCRIPT.sub("", _legal_html(source))
     if "<" not in text and "&" not in text:
         return html.escape(text, quote=False).strip()
+    text = shallow(text)
+    cleaner = _cleaner(base_url)
     for _ in range(_PASSES):
-        before = text
-        text = _own_rules(_cleaner(base_url).clean(shallow(text)))
-        if text == before:
-            return text
+        text = _own_rules(cleaner.clean(text))
         if _depth(text) > MAX_DEPTH:
-            break
+            text = shallow(text)
+        elif _own_rules(_structure().clean(text)) == text:
+            return text
     return _as_plain_text(text)  # it reads differently each time it is read: nobody gets to see its markup
 
 
@@ -178,6 +180,16 @@ def _cleaner(base_url: str) -> nh3.Cleaner:
             return digits[1] if digits and len(digits[1]) <= _NUMBERS[name] else None
         return " ".join(legal_text(value).split())
 
+    return _new_cleaner(attribute)
+
+
+@lru_cache(maxsize=1)
+def _structure() -> nh3.Cleaner:
+    """Reads once more what was cleaned. What `attribute` returned it would return again, so it is not asked."""
+    return _new_cleaner(None)
+
+
+def _new_cleaner(attribute: Callable[[str, str, str], str | None] | None) -> nh3.Cleaner:
     return nh3.Cleaner(
         tags=_TAGS,
         clean_content_tags=_DROP_WITH_CONTENT,
@@ -201,6 +213,9 @@ def _own_rules(cleaned: str) -> str:
 
 
 def _depth(cleaned: str) -> int:
+    """Return how deep nh3's output nests, or 0 where it can't be too deep."""
+    if cleaned.count("<") <= MAX_DEPTH:
+        return 0
     deepest = depth = 0
     for token in _TOKEN.finditer(cleaned):
         if token[2] not in _VOID:

@@ -17,8 +17,12 @@ MAX_MARKS = 30     # combining marks in a row: UAX #15 "Stream-Safe Text Format"
 # honestly right-to-left needs none of them: Unicode's algorithm and the `dir` attribute do the work.
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _C0_AND_C1 = "".join(chr(c) for c in (*range(0x20), *range(0x7F, 0xA0)) if chr(c) not in "\t\n\x0b\x0c\x85")
-_DROP = re.compile(f"[{re.escape(_C0_AND_C1)}{_BIDI}\ud800-\udfff\ufffe\uffff]")
-_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_DROPPED = f"{re.escape(_C0_AND_C1)}{_BIDI}\ud800-\udfff\ufffe\uffff"
+_LINE_ENDS = "\r\x0b\x0c\x85\u2028\u2029"
+_DROP = re.compile(f"[{_DROPPED}]")
+_LINE_END = re.compile(f"\r\n|[{_LINE_ENDS}]")
+_SUSPECT = re.compile(f"[{_DROPPED}{_LINE_ENDS}]")
+_LONG_RUN = re.compile(rf"[^\x00-\x7f]{{{MAX_MARKS + 1},}}")  # cheap; most text has none
 _MANY_MARKS = re.compile(rf"[^\x00-\x7f\w\s]{{{MAX_MARKS + 1},}}")
 
 
@@ -29,10 +33,13 @@ def legal_text(s: str) -> str:
     go; U+2028, U+2029, U+0085, vertical tab and form feed become "\n". Idempotent. It is not for markup:
     NFC makes one character of "<" and U+0338 (`text.clean` takes care of that).
     """
+    if _SUSPECT.search(s):
+        s = _DROP.sub("", _LINE_END.sub("\n", s))
     if s.isascii():
-        return _DROP.sub("", _LINE_END.sub("\n", s)) if not s.isprintable() else s
-    s = _DROP.sub("", _LINE_END.sub("\n", s))
-    return unicodedata.normalize("NFC", _MANY_MARKS.sub(_stream_safe, s))
+        return s
+    if _LONG_RUN.search(s):
+        s = _MANY_MARKS.sub(_stream_safe, s)
+    return unicodedata.normalize("NFC", s)
 
 
 def one_line(s: str, limit: int = TITLE_LIMIT) -> str:

@@ -22,6 +22,10 @@ _SAFE = "/:@!$&'()*+,;=~-._%"      # RFC 3986 pchar, and "%" because what is enc
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ALREADY = re.compile(  # most addresses: nothing to mend, no port, no credentials
+    r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}/(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})*"
+    r"(?:\?(?:[A-Za-z0-9/:@!$&'()*+,;=~._?-]|%[0-9A-Fa-f]{2})+)?(?:#(?:[A-Za-z0-9/:@!$&'()*+,;=~._?-]|%[0-9A-Fa-f]{2})+)?"
+)
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?|\[[0-9a-f:.]+\]")
 _MAILTO = re.compile(r"mailto:([^\s<>\"'?&,;:@%\\]{1,64}@[a-z0-9.-]{1,253})(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -32,6 +36,8 @@ def absolute(url: str, base: str = "") -> str:
     What a browser forgives is forgiven: blanks around it, line breaks within it, backslashes, characters
     that should have been escaped, a name in Unicode. Credentials ("https://bank.example@evil.example/") go.
     """
+    if len(url) <= MAX_URL and _ALREADY.fullmatch(url):
+        return url
     url = re.sub(r"[\x00-\x1f\x7f]", "", url.strip())
     if not url or len(url) > MAX_URL:
         return ""

@@ -30,12 +30,18 @@ _ABBREVIATION = re.compile(
 
 def visible_text(html: str) -> str:
     """Return the text of `html` with blank lines between its blocks; <pre> keeps its lines."""
-    return "\n\n".join(_paragraphs(html, skip=frozenset()))
+    return read_words(html)[0]
 
 
 def lead_text(html: str) -> str:
     """Return the running text only: no headings, code, tables or captions. It is what a summary is made of."""
-    return "\n\n".join(_paragraphs(html, skip=_NO_LEAD))
+    return read_words(html)[1]
+
+
+def read_words(html: str) -> tuple[str, str]:
+    """Return (visible_text, lead_text) for the price of one."""
+    paragraphs = list(_paragraphs(html))
+    return "\n\n".join(text for text, _ in paragraphs), "\n\n".join(text for text, leads in paragraphs if leads)
 
 
 def summarise(text: str, words: int = SUMMARY_WORDS) -> str:
@@ -80,44 +86,35 @@ def _tree(html: str) -> lxml_html.HtmlElement | None:
     return lxml_html.fragment_fromstring(html, create_parent="div", parser=lxml_html.HTMLParser(encoding="utf-8"))
 
 
-def _paragraphs(html: str, skip: frozenset[str]) -> Iterator[str]:
+def _paragraphs(html: str) -> Iterator[tuple[str, bool]]:
+    """Yield each block's text and whether it is running text. No recursion: the depth is somebody else's."""
     root = _tree(html)
     if root is None:
         return
-    pending: list[str] = []
-    for text, kept in _runs(root, skip):
-        if text is None:
-            paragraph = "".join(pending)
-            paragraph = paragraph.strip("\n") if kept else " ".join(paragraph.split())
-            if paragraph.strip():
-                yield paragraph
-            pending = []
-        else:
-            pending.append(text)
-
-
-def _runs(root: lxml_html.HtmlElement, skip: frozenset[str]) -> Iterator[tuple[str | None, bool]]:
-    """Yield text, and None at each block's edge, with whether line breaks count there. No recursion."""
-    in_pre = 0
-    walk = etree.iterwalk(root, events=("start", "end"))
-    for event, element in walk:
+    run: list[str] = []
+    in_pre = no_lead = 0
+    for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = str(element.tag)
         opens = event == "start"
-        in_pre += opens and tag == "pre"
         if tag in _BLOCKS:
-            yield None, bool(in_pre)
-        elif tag == "br" and opens:
-            yield ("\n" if in_pre else " "), bool(in_pre)
+            if text := _folded(run, keep_lines=in_pre > 0):
+                yield text, not no_lead
+            run = []
+            step = 1 if opens else -1
+            in_pre += step * (tag == "pre")
+            no_lead += step * (tag in _NO_LEAD)
+        elif tag == "br":
+            run.append("\n" if opens else "")
         elif tag in ("td", "th"):
-            yield " ", False
-        if opens and tag in skip:
-            walk.skip_subtree()
-        elif opens:
-            yield element.text or "", bool(in_pre)
-        if not opens:
-            in_pre -= tag == "pre"
-            yield element.tail or "", bool(in_pre)
-    yield None, False
+            run.append(" ")
+        run.append((element.text if opens else element.tail) or "")
+
+
+def _folded(run: list[str], *, keep_lines: bool) -> str:
+    text = "".join(run)
+    if not keep_lines:
+        return " ".join(text.split())
+    return text.strip("\n") if text.strip() else ""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Collect: sources in, articles out. The pure half parses, identifies and decides; `stage` fetches and stores."""
