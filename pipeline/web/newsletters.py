@@ -1,0 +1,133 @@
+"""A newsletter on the web: how to get it, its digests, and each digest from its frozen fragments.
+
+The web copy holds nothing personal: it is joined with no token's value and without what stands between
+`begin.mail` and `end.mail`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pipeline.compose.settings import local_date
+from pipeline.config import Newsletter
+from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.frozen import thaw, web_html
+from pipeline.model.newsletters import Digest, DigestStatus
+from pipeline.store import articles, digests
+from pipeline.store.engine import Store
+from pipeline.web.answers import FIVE_MINUTES, Missing, content, keep, moved
+from pipeline.web.shell import LETTER, POLICY
+from pipeline.web.site import Site
+
+LISTED = (DigestStatus.FROZEN, DigestStatus.SENDING, DigestStatus.DONE)
+READABLE = (*LISTED, DigestStatus.PAUSED)
+"""A paused digest has reached people already, and the links in their mail must work; it is only not advertised."""
+
+EARLIER = 200   # digests listed on a newsletter's page
+WITH_TITLES = 12  # of them, those with their articles' titles
+
+_NAME = re.compile(r"(\d{4}-\d\d-\d\d)-(\d\d)(\d\d)-([a-z0-9-]+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A digest in a list."""
+
+    url: str
+    date: datetime
+    titles: tuple[str, ...] = ()
+
+
+def page(site: Site, request: Request) -> Response:
+    """`/n/{newsletter}/`."""
+    slug = request.path_params["newsletter"]
+    newsletter = _newsletter(site, slug)
+    if newsletter.slug != slug:
+        return moved(site.to("n", newsletter.slug, end="/"))
+    return site.page("newsletter", newsletter=newsletter, letters=letters(site, newsletter, EARLIER),
+                     schedules=[(s.times.describe(), s is newsletter.default_schedule) for s in newsletter.schedules],
+                     write_to=write_to(site), cache=FIVE_MINUTES)
+
+
+def bare(site: Site, request: Request) -> Response:
+    """`/n/{newsletter}`: the same without its slash."""
+    return moved(site.to("n", _newsletter(site, request.path_params["newsletter"]).slug, end="/"))
+
+
+def digest(site: Site, request: Request) -> Response:
+    """`/n/{newsletter}/{digest.name}`."""
+    slug, name = request.path_params["newsletter"], request.path_params["name"]
+    newsletter = _newsletter(site, slug)
+    if newsletter.slug != slug:
+        return moved(site.to("n", newsletter.slug, name))
+    found = _find(site.app.store, newsletter.slug, name)
+    if found is not None and found.status in READABLE:
+        made = content(_html(site.app.store, found.id).encode(), "text/html; charset=utf-8")
+        return keep(request, made, cache=FIVE_MINUTES, **{POLICY: LETTER})
+    links = [(letter.url, f"{newsletter.title}, {site.day(letter.date)}") for letter in letters(site, newsletter, 5)]
+    archive = (site.to("n", newsletter.slug, end="/"), f"All letters of {newsletter.title}")
+    if found is not None and found.status is DigestStatus.CANCELLED:
+        raise Missing("This letter was taken back", "It is not available any more.", status=410,
+                      links=(*links, archive))
+    raise Missing("No such letter", f"{newsletter.title} has no letter under this address.", links=(*links, archive))
+
+
+def letters(site: Site, newsletter: Newsletter, limit: int) -> list[Letter]:
+    """The newest digests that readers may see; the first few with the titles of their articles."""
+    with site.app.store.read() as connection:
+        found = digests.listed(connection, newsletter=newsletter.slug, statuses=LISTED, limit=limit)
+        titles = {}
+        for one in found[:WITH_TITLES]:
+            ids = digests.public_ids(connection, one.id)
+            known = articles.by_ids(connection, ids)
+            titles[one.id] = tuple(known[i].title for i in _still_public(ids, known))
+    return [Letter(site.to("n", newsletter.slug, one.name), local_date(site.app.config, one), titles.get(one.id, ()))
+            for one in found]
+
+
+def write_to(site: Site) -> str:
+    """The address that a reader may write to, or ""."""
+    mail = site.app.config.mail
+    return (mail.reply_to or mail.sender_address) if mail else ""
+
+
+def _newsletter(site: Site, slug: str) -> Newsletter:
+    """By its slug, or by one it had."""
+    known = site.app.config.newsletters
+    for newsletter in known:
+        if slug == newsletter.slug or slug in newsletter.former:
+            return newsletter
+    raise Missing("No such newsletter", "There is no newsletter under this address.",
+                  links=tuple((site.to("n", n.slug, end="/"), n.title) for n in known))
+
+
+def _find(store: Store, newsletter: str, name: str) -> Digest | None:
+    written = _NAME.fullmatch(name)
+    with store.read() as connection:
+        if written:
+            day, hour, minute, schedule = written.groups()
+            known = digests.find(connection, newsletter, schedule, f"{day}T{hour}:{minute}")
+            if known is not None:
+                return known
+        # made by hand, under a name of the operator's choice
+        return next((d for d in digests.listed(connection, newsletter=newsletter) if d.name == name), None)
+
+
+def _html(store: Store, digest_id: int) -> str:
+    with store.read() as connection:
+        rows = digests.fragment_rows(connection, digest_id)
+        nonce = digests.facts(connection, digest_id).nonce
+        ids = digests.public_ids(connection, digest_id)
+        known = articles.by_ids(connection, ids)
+    return web_html(thaw(rows, nonce), _still_public(ids, known))
+
+
+def _still_public(ids: Iterable[int], known: Mapping[int, Article]) -> list[int]:
+    """Without what was withdrawn since the freeze."""
+    return [i for i in ids if i in known and known[i].status is ArticleStatus.ACCEPTED]

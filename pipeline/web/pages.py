@@ -1,0 +1,92 @@
+"""The front page, an article of ours, and the small files that browsers and robots ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from pipeline.config import Newsletter
+from pipeline.errors import BroadsheetError
+from pipeline.model.articles import ArticleStatus, Show
+from pipeline.model.frozen import direction
+from pipeline.model.selection import Rules
+from pipeline.store import articles, meta
+from pipeline.web import mailbox, newsletters
+from pipeline.web.answers import FIVE_MINUTES, FOR_EVER, Missing, keep
+from pipeline.web.feeds import FeedFiles, feed_links
+from pipeline.web.newsletters import Letter
+from pipeline.web.shell import ARTICLE
+from pipeline.web.site import Site
+
+CARDS = 12
+LETTERS = 3
+MAILS = 20
+MAX_ID_DIGITS = 18   # what a database takes for a number
+NEVER_FOR_ROBOTS = ("u", "mail")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A newsletter on the front page."""
+
+    newsletter: Newsletter
+    url: str
+    letters: tuple[Letter, ...]
+
+
+def home(site: Site, files: FeedFiles, _request: Request) -> Response:
+    """`/`."""
+    config = site.app.config
+    with site.app.store.read() as connection:
+        cards = site.cards(articles.newest(connection, Rules(), CARDS))
+    mails = mailbox.newest(mailbox.folder(config), MAILS) if config.site.demo and config.mail else []
+    return site.page(
+        "home", feeds=feed_links(site, files), articles=cards, mails=mails, today=site.app.now(),
+        offers=[Offer(n, site.to("n", n.slug, end="/"), tuple(newsletters.letters(site, n, LETTERS)))
+                for n in config.newsletters],
+    )
+
+
+def article(site: Site, request: Request) -> Response:
+    """`/a/{id}`: an accepted article, whole where it may be shown so."""
+    written = request.path_params["id"]
+    number = int(written) if written.isascii() and written.isdigit() and len(written) <= MAX_ID_DIGITS else 0
+    with site.app.store.read() as connection:
+        found = articles.by_ids(connection, [number]).get(number)
+    if found is not None and found.status is ArticleStatus.WITHDRAWN:
+        raise Missing("This article was taken back", "It is not available any more.", status=410)
+    if found is None or found.status is not ArticleStatus.ACCEPTED:
+        raise Missing("No such article", "There is no article under this address.")
+    full = found.show is Show.FULL and bool(found.html.strip())
+    language = found.language or site.app.config.site.language
+    return site.page(
+        "article", policy=ARTICLE, cache=FIVE_MINUTES, article=found, language=language,
+        direction=direction(language), canonical=found.url or site.public("a", str(found.id)),
+        html=Markup(found.html) if full else "",  # noqa: S704 - the store holds sanitised HTML only
+    )
+
+
+def style(site: Site, request: Request) -> Response:
+    return keep(request, site.style, cache=FOR_EVER)
+
+
+def icon(site: Site, request: Request) -> Response:
+    return keep(request, site.icon, cache=FOR_EVER)
+
+
+def robots(site: Site, _request: Request) -> Response:
+    rules = [f"Disallow: {site.to(part, end='/')}" for part in NEVER_FOR_ROBOTS]
+    return PlainTextResponse("\n".join(["User-agent: *", *rules, ""]), headers={"cache-control": FIVE_MINUTES})
+
+
+def health(site: Site, _request: Request) -> Response:
+    """`/healthz`: "ok" once the database has answered."""
+    try:
+        with site.app.store.read() as connection:
+            meta.counter(connection, meta.ACCEPTED)
+    except BroadsheetError:
+        return PlainTextResponse("the database does not answer\n", 503, {"cache-control": "no-store"})
+    return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
