@@ -250,7 +250,7 @@ def _under_folder(value: Any, info: ValidationInfo) -> Path:
 
 
 Flag = StrictBool
-Count = Annotated[StrictInt, Field(ge=1, le=1000)]
+Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 Line = Annotated[str, AfterValidator(_line)]
 Title = Annotated[str, AfterValidator(_title)]
 Slug = Annotated[str, AfterValidator(_slug)]
