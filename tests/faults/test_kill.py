@@ -1,0 +1,166 @@
+"""`broadsheet once` is killed at any moment, then run again: each subscriber has the digest exactly once.
+
+    make faults                    50 kills at random moments
+    FAULT_KILLS=200 make faults    more of them
+
+Each trial is a fresh site. The moment is drawn over the whole duration of an undisturbed run, half of the draws over
+the part in which mail goes out. The positive control runs the same trials against a variant that forgets to settle
+what a dead process had handed over, and must find people without their digest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.faults
+
+KILLS = int(os.environ.get("FAULT_KILLS", "50"))
+PEOPLE = 40
+SEED = int(os.environ.get("FAULT_SEED", "20261122"))
+
+CONFIG = """
+config_version = 1
+[site]
+title = "The Lantern"
+public_url = "http://127.0.0.1:8000"
+demo = true
+[[sources]]
+slug = "desk"
+folder = "articles"
+[[feeds]]
+slug = "all"
+title = "Everything"
+[[newsletters]]
+slug = "lantern"
+title = "The Lantern"
+  [[newsletters.schedules]]
+  slug = "daily"
+  at = "08:00"
+[mail]
+sender = "The Lantern <news@lantern.example>"
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Path]:
+    """A site with people and articles, and nothing sent: each trial works on a copy."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "fresh"
+        (folder / "articles").mkdir(parents=True)
+        (folder / "config.toml").write_text(CONFIG)
+        for number in range(8):
+            words = f"Story {number} goes on for a good while, so that it is unlike the others in what it says. " * 4
+            (folder / "articles" / f"{number}.md").write_text(f"# Article number {number}\n\n{words}\n")
+        people = "address\n" + "".join(f"reader{n}@example.org\n" for n in range(PEOPLE))
+        (folder / "people.csv").write_text(people)
+        done = broadsheet(folder, "subscribers", "import", "people.csv", "--newsletter", "lantern",
+                          "--consent", "a fault test")
+        assert done.returncode == 0, done.stderr
+        yield folder
+
+
+def test_kill_anywhere_and_run_again(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    duration, first_mail = undisturbed(fresh)
+    draw = random.Random(SEED)
+    landed: Counter[str] = Counter()
+    for trial in range(KILLS):
+        moment = draw.uniform(0.0, duration) if trial % 2 else draw.uniform(first_mail, duration)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(shutil.copytree(fresh, Path(name) / "site"))
+            while kill_once(folder, moment):
+                landed[where(folder)] += 1
+                moment = draw.uniform(0.0, duration) if draw.random() < 0.3 else duration * 10  # sometimes killed again
+            assert broadsheet(folder, "once").returncode == 0
+            received = mails(folder)
+            assert set(received) == {f"reader{n}@example.org" for n in range(PEOPLE)} | {"reader@lantern.example"}
+            assert set(received.values()) == {1}, f"twice: {[a for a, n in received.items() if n > 1]}"
+            audit = broadsheet(folder, "audit", "latest", "--json")
+            assert audit.returncode == 0, audit.stdout + audit.stderr
+            assert json.loads(audit.stdout)["holds"] is True
+    with capsys.disabled():
+        print(f"\n{sum(landed.values())} kills in {KILLS} trials, found at: {dict(landed)}")
+    assert landed["while mail went out"] >= KILLS // 10, "too few kills landed where it matters"
+
+
+def test_the_check_finds_what_is_not_settled(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Positive control: with recovery taken out, the same trials leave people without their digest."""
+    duration, first_mail = undisturbed(fresh)
+    draw = random.Random(SEED)
+    short = 0
+    trials = max(5, KILLS // 5)
+    for _ in range(trials):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(shutil.copytree(fresh, Path(name) / "site"))
+            kill_once(folder, draw.uniform(first_mail, duration))
+            broken = ("import pipeline.jobs.steps as s; s.recover_dead = lambda *_: {}; "
+                      "from pipeline.__main__ import main; main()")
+            subprocess.run([sys.executable, "-c", broken, "once"], cwd=folder, capture_output=True, check=False,
+                           env=environment())
+            short += len(mails(folder)) < PEOPLE + 1
+    with capsys.disabled():
+        print(f"\npositive control: {short} of {trials} trials left somebody out once recovery was taken out")
+    assert short > 0
+
+
+def broadsheet(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "pipeline", *words], cwd=folder, capture_output=True, text=True,
+                          check=False, env=environment(), timeout=120)
+
+
+def kill_once(folder: Path, moment: float) -> bool:
+    """Start `once` and kill it after `moment` seconds; whether it was still running then."""
+    process = subprocess.Popen([sys.executable, "-m", "pipeline", "once"], cwd=folder, env=environment(),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(timeout=moment)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def undisturbed(fresh: Path) -> tuple[float, float]:
+    """(seconds that a run takes, seconds until its first mail)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(shutil.copytree(fresh, Path(name) / "site"))
+        began = time.time()
+        assert broadsheet(folder, "once").returncode == 0
+        duration = time.time() - began
+        first = min(path.stat().st_mtime for path in (folder / "mailbox" / "new").iterdir())
+        assert set(mails(folder).values()) == {1}
+    return duration, max(0.0, first - began)
+
+
+def where(folder: Path) -> str:
+    number = len(mails(folder))
+    if number == PEOPLE + 1:
+        return "after the last mail"
+    if number:
+        return "while mail went out"
+    return "before the first mail" if (folder / "broadsheet.db").exists() else "before the database"
+
+
+def mails(folder: Path) -> Counter[str]:
+    new = folder / "mailbox" / "new"
+    files = list(new.iterdir()) if new.is_dir() else []
+    return Counter(str(message_from_bytes(path.read_bytes())["To"]) for path in files)
+
+
+def environment() -> dict[str, str]:
+    """The program is found in this checkout, whatever folder it is run in."""
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": root}
