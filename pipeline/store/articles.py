@@ -188,9 +188,15 @@ def search(
     if status:
         query = query.where(articles.c.status == status)
     if text:
-        like = f"%{text.replace('%', '').replace('_', '')}%"
-        query = query.where(or_(articles.c.title.ilike(like), articles.c.url.ilike(like)))
+        query = query.where(or_(articles.c.title.icontains(text, autoescape=True),
+                                articles.c.url.icontains(text, autoescape=True)))
     return [_article(row) for row in connection.execute(query.order_by(articles.c.id.desc()).limit(limit))]
+
+
+def last_seq_before(connection: Connection, moment: datetime) -> int:
+    """The last accepted_seq given out before a moment: a window that starts there holds what came since. 0: all."""
+    return connection.execute(
+        select(func.max(articles.c.accepted_seq)).where(articles.c.accepted_at < moment)).scalar_one() or 0
 
 
 def counts_by_source(connection: Connection) -> dict[str, dict[str, int]]:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.errors import StoreError
+from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.frozen import FragmentRow
 from pipeline.model.newsletters import DIGEST_MOVES, Digest, DigestStatus
@@ -236,10 +236,10 @@ def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
     matching = [d for d in found if name in (d.name, str(d.id), d.slot)] or (found[:1] if name == "latest" else [])
     if not matching:
         near = ", ".join(f"{d.newsletter}/{d.name}" for d in found[:5]) or "none yet"
-        raise StoreError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")
+        raise UsageError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")
     if len(matching) > 1:
         listing = ", ".join(f"{d.id} = {d.newsletter}/{d.name}" for d in matching)
-        raise StoreError(f"digest {name!r}", "several digests have this name", hint=f"use the number: {listing}")
+        raise UsageError(f"digest {name!r}", "several digests have this name", hint=f"use the number: {listing}")
     return matching[0]
 
 

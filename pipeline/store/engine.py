@@ -40,7 +40,11 @@ class Store:
             self._reader = _sqlite_engine(url, begin="BEGIN", query_only=True)
         else:
             self.path = None
-            self._writer = create_engine(url, pool_pre_ping=True)
+            try:
+                self._writer = create_engine(url, pool_pre_ping=True)
+            except ImportError as error:
+                raise StoreError(self.name, f"its driver is not installed: {error.name}",
+                                 hint='use "sqlite:///broadsheet.db"') from error
             # several statements of one reading must see one moment; READ COMMITTED gives each its own
             self._reader = self._writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, select
 
 from pipeline.model.deliveries import LIVE, Counts, DeliveryState
+from pipeline.store.digests import covered_until
 from pipeline.store.schema import batches, deliveries, digests, newsletters, subscribers, subscriptions
 from pipeline.store.subscribers import Audience, count_audience
 
@@ -66,6 +67,12 @@ def of_subscription(connection: Connection, subscription_id: int) -> list[Row[An
         .join(digests, digests.c.id == deliveries.c.digest_id)
         .join(newsletters, newsletters.c.id == digests.c.newsletter_id)
         .where(deliveries.c.subscription_id == subscription_id).order_by(deliveries.c.id)))
+
+
+def window_start(connection: Connection, subscription_id: int) -> int:
+    """Where a subscription's next window starts."""
+    return int(connection.execute(
+        select(covered_until()).where(subscriptions.c.id == subscription_id)).scalar_one())
 
 
 def counter_faults(connection: Connection, digest_id: int) -> list[str]:

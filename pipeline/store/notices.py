@@ -17,7 +17,8 @@ def open_notice(connection: Connection, kind: str, address: str, now: datetime, 
         with connection.begin_nested():
             return int(connection.execute(
                 insert(notices).values(kind=kind, address=address, dedupe=dedupe, state=DeliveryState.HANDED,
-                                       created_at=now, changed_at=now).returning(notices.c.id)
+                                       due_at=now, created_at=now, changed_at=now)
+                .returning(notices.c.id)
             ).scalar_one())
     except IntegrityError:
         return None
