@@ -11,6 +11,7 @@ import re
 import tomllib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from html import escape
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.collect.page import read_page
 from pipeline.collect.plain import read_plain
 from pipeline.errors import ParseError
 from pipeline.model.articles import Found
+from pipeline.text.clean import clean_html, visible_text
 from pipeline.text.legal import legal_text, one_line
 from pipeline.text.markdown import markdown_html
 
@@ -140,15 +142,14 @@ def _markdown(body: str) -> Found:
 
 def _plain_title(markdown: str) -> str:
     """Return a heading's words: `The *fine* print` is "The fine print" in a subject line."""
-    rendered = markdown_html(markdown)
-    return one_line(read_page("", f"<h1>{rendered}</h1>").title) if markdown else ""
+    return one_line(visible_text(clean_html(markdown_html(markdown)))) if markdown else ""
 
 
 def _with_front_matter(name: str, found: Found, keys: dict[str, Any], now: datetime) -> Found:
     title = _string(name, keys, "title")
     html = found.html
     if title and found.title and one_line(title) != found.title and PurePosixPath(name).suffix.lower() != ".txt":
-        html = f"<h2>{_escaped(found.title)}</h2>\n{html}"  # two titles: the one in the text is a heading of it
+        html = f"<h2>{escape(found.title, quote=False)}</h2>\n{html}"  # two titles: the text's own is a heading
     return replace(
         found,
         title=title or found.title,
@@ -163,10 +164,6 @@ def _with_front_matter(name: str, found: Found, keys: dict[str, Any], now: datet
         language=_string(name, keys, "lang", "language"),
         rights=_string(name, keys, "rights", "license", "copyright"),
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _published(name: str, keys: dict[str, Any], now: datetime) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 
 from lxml import etree
 from lxml import html as lxml_html
@@ -95,6 +96,6 @@ def _inner(element: lxml_html.HtmlElement) -> str:
 
 
 def _serialised(element: lxml_html.HtmlElement) -> Iterator[str]:
-    yield (element.text or "").replace("&", "&amp;").replace("<", "&lt;")
+    yield escape(element.text or "", quote=False)
     for child in element:
         yield etree.tostring(child, encoding="unicode", method="html")

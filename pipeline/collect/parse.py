@@ -35,6 +35,7 @@ _NOT_A_FEED = {
     "error": ("is an error message in XML, not a feed", ""),
     "svg": ("is an SVG picture, not a feed", ""),
 }
+_CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\x0b\x0c\r\x1b")
 _MAGIC = {
     b"\x1f\x8b": "is gzip-compressed data that the server did not declare as such",
     b"PK\x03\x04": "is a ZIP archive",
@@ -89,7 +90,8 @@ def _refuse_what_is_no_text(body: bytes, url: str) -> None:
         if body.startswith(magic):
             raise ParseError(url, f"{what}, not a feed")
     wide = body.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"))
-    if not wide and body[:SNIFF].count(0) > 8:
+    controls = len(body[:SNIFF]) - len(body[:SNIFF].translate(None, _CONTROLS))
+    if not wide and controls > 8 and not body.lstrip().startswith(b"<"):
         raise ParseError(url, "is binary data, not a feed")
     if b"<" not in body[:SNIFF] and b"{" not in body[:SNIFF] and not wide:
         preview = one_line(body[:80].decode("utf-8", errors="replace"))

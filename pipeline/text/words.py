@@ -144,6 +144,10 @@ class _Writer:
         elif tag == "a":
             self.children(element)
             self.run.append(self.number(element.get("href") or ""))
+        elif tag == "q":
+            self.run.append("“")
+            self.children(element)
+            self.run.append("”")
         elif tag in ("td", "th"):
             self.children(element)
             self.run.append(" | " if element.getnext() is not None else "")

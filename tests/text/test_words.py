@@ -8,7 +8,7 @@ from pipeline.text.clean import clean_html
 from pipeline.text.words import lead_text, summarise, text_with_links, visible_text
 
 ARTICLE = clean_html(
-    '<h2>Bread</h2><p>Mix <a href="https://example.org/flour">the flour</a>,<br>then <b>wait</b>.</p>'
+    '<h2>Bread</h2><p>Mix <a href="https://example.org/flour">the flour</a>,<br>then <q>wait</q>.</p>'
     '<ul><li>salt</li><li>water<ol start="2"><li>warm</li></ol></li></ul><blockquote><p>Slow.</p><p>Slower.</p>'
     "</blockquote><pre><code>for x in y:\n    knead(x)\n</code></pre>"
     "<table><thead><tr><th>g</th><th>what</th></tr></thead><tbody><tr><td>500</td><td>flour</td></tr></tbody></table>"
@@ -20,7 +20,7 @@ ARTICLE = clean_html(
 def test_text_with_links() -> None:
     text, urls = text_with_links(ARTICLE)
     assert text.split("\n") == [
-        "Bread", "", "Mix the flour [1],", "then wait.", "", "- salt", "- water", "  2. warm", "", "> Slow.", ">",
+        "Bread", "", "Mix the flour [1],", "then “wait”.", "", "- salt", "- water", "  2. warm", "", "> Slow.", ">",
         "> Slower.", "", "    for x in y:", "        knead(x)", "", "g | what", "500 | flour", "",
         "[A loaf] again [1] salt [2]", "", "* * *",
     ]
