@@ -139,6 +139,12 @@ def test_verses_and_addresses_keep_their_lines() -> None:
     assert headings(found.html) == []
 
 
+def test_short_paragraphs_on_a_line_each_are_not_joined() -> None:
+    lines = ["The lamp was lit.", "It was late, and the street below was wet and empty.", "Nobody came.",
+             "Then the bell rang, twice, and the cat looked up at us.", "It was the baker.", "He had brought bread."]
+    assert paragraphs(read_plain("\n".join(["A Title", *lines])).html) == lines
+
+
 def test_a_text_without_a_title_has_none() -> None:
     found = read_plain(page(PARAGRAPHS[1], PARAGRAPHS[2]))
     assert found.title == ""

@@ -62,6 +62,8 @@ def test_cleaning_twice_changes_nothing_and_leaves_nothing_foreign(markup: str) 
         ("a<!-- b -->c", "ac"),
         ("just 1 < 2 & so", "just 1 &lt; 2 &amp; so"),
         ("plain", "plain"),
+        ("<p>\u0338x</p>", "<p>x</p>"),
+        ("<p>&#824;x a\u0338b</p>", "<p>x a\u0338b</p>"),
         ('<noscript><img src="/a.png"></noscript>', '<img src="https://e.org/a.png">'),
         ('<td colspan="2">x', "x"),
         ("<custom-tag>x</custom-tag>", "x"),
