@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -42,10 +42,12 @@ class Letter:
 
     def personal(
         self, keyring: Keyring, subscription_id: int, address: str, confirmed_at: datetime | None, *, subject: str,
-        article_ids: list[int], preheader: str, more: int,
+        article_ids: Sequence[int], preheader: str, more: int, unsubscribe_url: str = "",
     ) -> tuple[Envelope, list[bytes]]:
+        """`unsubscribe_url` is the person's own signed one where it is not given."""
         page = self.head.page
-        unsubscribe_url = f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, str(subscription_id))}"
+        own_url = f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, str(subscription_id))}"
+        unsubscribe_url = unsubscribe_url or own_url
         envelope = self.envelope(keyring, subscription_id, address)
         host = urlsplit(page.public_url).hostname or "localhost"
         fields = HeaderFields(

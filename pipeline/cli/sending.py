@@ -1,0 +1,110 @@
+"""preview and send-test: the next send, before it goes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.terminal import DIM, FAILED, GOOD, here, leave, local, plural
+from pipeline.errors import UsageError
+
+EML, HTML, TEXT = "message.eml", "digest.html", "digest.txt"
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(preview)
+    app.command("send-test")(send_test)
+
+
+def preview(
+    context: typer.Context,
+    newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER")],
+    schedule: Annotated[str, typer.Option("--schedule", help="Else the reader's, or the default.")] = "",
+    to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="For this subscriber; else a made-up one.")] = "",
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("preview"),
+) -> None:
+    """Write the exact bytes of the next send to files, and nothing to the database."""
+    from pipeline.app import open_app, utc_now
+    from pipeline.cli.telling import shown as path_shown
+    from pipeline.desk.preview import preview as make
+    from pipeline.errors import StoreError
+    from pipeline.store import declared
+
+    terminal = here(context)
+    app = open_app(terminal.config, now=terminal.now or utc_now)
+    try:
+        chosen = app.config.newsletter(newsletter)
+        with app.store.read() as connection:
+            try:
+                declared.newsletter_id(connection, newsletter)
+            except StoreError as error:
+                raise UsageError(f'newsletter "{newsletter}"', "has nothing collected for it yet",
+                                 hint="`broadsheet once` collects") from error
+        shown = make(app, chosen, schedule=schedule, address=to)
+        zone = app.config.schedule(newsletter, shown.digest.schedule).timezone
+    finally:
+        app.close()
+    when = f"{local(shown.digest.due_at, zone)} ({shown.digest.schedule})"
+    values = {"newsletter": newsletter, "schedule": shown.digest.schedule, "due_at": shown.digest.due_at,
+              "people": shown.people, "nothing": shown.nothing}
+    if shown.sheet is None:
+        whom = f" to {shown.reader.address}" if to else ""
+        terminal.line(f"Nothing would be sent{whom} on {when}: {shown.nothing}.")
+        terminal.result(values)
+        terminal.next("`broadsheet articles list` shows what there is; `broadsheet send-test` sends the latest anyway.")
+        return
+    files = {EML: shown.sheet.eml, HTML: shown.sheet.html.encode(), TEXT: shown.sheet.text.encode()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (out / name).write_bytes(data)
+    except OSError as error:
+        raise UsageError(str(out), f"can't be written: {(error.strerror or '').lower()}",
+                         hint="--out names another folder") from error
+    made_up = " (made up, with the window that most people have)" if not to else ""
+    more = f", and {shown.sheet.more} more on the web" if shown.sheet.more else ""
+    terminal.table(("", ""), [
+        ("Due", when), ("Selected", plural(shown.people, "person", "people")),
+        ("For", shown.reader.address + made_up), ("Subject", shown.sheet.subject),
+        ("Articles", f"{len(shown.sheet.articles)}{more}"),
+        *((path_shown(out.resolve() / name), f"{len(data):,} bytes") for name, data in files.items()),
+    ])
+    for text in shown.sheet.notes:
+        terminal.warn(text)
+    terminal.result(values | {
+        "to": shown.reader.address, "subject": shown.sheet.subject, "articles": [a.id for a in shown.sheet.articles],
+        "more": shown.sheet.more, "files": [out / name for name in files], "notes": shown.sheet.notes})
+    terminal.next(f"open {path_shown(out.resolve() / HTML)}; "
+                  f"`broadsheet send-test {newsletter} you@your.address` shows it in a mail program.")
+
+
+def send_test(
+    context: typer.Context,
+    newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS")],
+    schedule: Annotated[str, typer.Option("--schedule", help="Which schedule's next digest; else the default.")] = "",
+) -> None:
+    """Send the next digest to one address, marked [Test]. Nobody's window moves; its unsubscribe link does nothing."""
+    from pipeline.desk.trial import send_test as send
+
+    terminal = here(context)
+    with terminal.app() as app:
+        trial = send(app, app.config.newsletter(newsletter), address, schedule=schedule)
+        mail = app.config.mail
+    terminal.result({"sent": trial.sent, "state": str(trial.outcome.state), "reason": trial.outcome.reason,
+                     "code": trial.outcome.code, "to": trial.sheet.envelope.recipient, "subject": trial.sheet.subject,
+                     "articles": [a.id for a in trial.sheet.articles], "again": trial.again})
+    if not trial.sent:
+        terminal.problem(f"{trial.sheet.envelope.recipient}: {trial.outcome.state}, {trial.outcome.reason}")
+        terminal.next("`broadsheet check` tries the way out.")
+        leave(FAILED)
+    terminal.line(f"Sent to {trial.sheet.envelope.recipient}: {trial.sheet.subject}", GOOD)
+    if trial.again:
+        terminal.line("Nothing is new at the moment, so it tells the latest articles again.", DIM)
+    if mail is not None and mail.transport == "maildir":
+        terminal.next(f"it lies in {mail.maildir / 'new'}; with `broadsheet run` the front page shows it too."
+                      if app.config.site.demo else f"it lies in {mail.maildir / 'new'}; any mail program opens it.")
+    else:
+        terminal.next("look at it in your mail program, also on a phone; then `broadsheet subscribers add`.")

@@ -1,0 +1,220 @@
+"""run and once: everything that is due, for ever or one time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, Terminal, here, leave, local
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from pipeline.app import App
+    from pipeline.config import Config
+    from pipeline.jobs.steps import Report
+
+LOOK_S = 2.0
+"""Seconds between two looks at whether config.toml was changed."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(run)
+    app.command()(once)
+
+
+def once(context: typer.Context) -> None:
+    """Collect, publish, compose and deliver what is due, and stop."""
+    from pipeline.cli.telling import stopped_reason, tell_report, values
+    from pipeline.jobs.worker import working
+
+    terminal = here(context)
+    with terminal.app() as app:
+        for warning in app.config.warnings:
+            terminal.warn(warning)
+        with working(app.store, app.data_folder, app.now) as worker:
+            report = first_cycle(terminal, app, worker.id)
+        well = tell_report(terminal, app, report)
+        terminal.result(values(report, stopped_reason(app)))
+        terminal.next(_after_once(app, report))
+    if not well:
+        leave(PARTLY)
+
+
+def run(context: typer.Context) -> None:
+    """The service: clock, stages and web pages in one process, until Ctrl-C."""
+    from pipeline import config as configuration
+    from pipeline.web.app import bind
+
+    terminal = here(context)
+    config = configuration.load(terminal.config)
+    listener = bind(config.web)
+    try:
+        first = True
+        while True:
+            following = _serve(terminal, config, listener, first=first)
+            if following is None:
+                break
+            if following.web.listen != config.web.listen:
+                moved = bind(following.web)
+                listener.close()
+                listener = moved
+            config, first = following, False
+    finally:
+        listener.close()
+    terminal.note("Stopped. A start goes on where this one ended.", "")
+
+
+def first_cycle(terminal: Terminal, app: App, worker: str) -> Report:
+    from pipeline.cli.progress import watching
+    from pipeline.jobs.steps import cycle
+    from pipeline.jobs.worker import Worker
+
+    with watching(terminal, sources=len(app.config.sources)) as watch:
+        return cycle(app, Worker(worker), watch=watch)
+
+
+def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first: bool) -> Config | None:
+    """One life of the service under one config; the config to go on with, or None to end."""
+    from pipeline.app import assemble, utc_now
+    from pipeline.cli.logs import write_logs
+    from pipeline.cli.telling import stopped_reason, tell_report, values
+    from pipeline.jobs.clock import Clock
+    from pipeline.jobs.declare import declare
+    from pipeline.jobs.worker import working
+    from pipeline.web.app import server
+
+    write_logs()
+    app = assemble(config, now=terminal.now or utc_now)
+    try:
+        declare(app.store, config, app.now())
+        with working(app.store, app.data_folder, app.now) as worker:
+            if first:
+                _greet(terminal, config)
+            report = first_cycle(terminal, app, worker.id)
+            tell_report(terminal, app, report)
+            if first:
+                terminal.result(values(report, stopped_reason(app)))
+            clock = Clock(app, worker, lambda heard: _tell(terminal, app, heard))
+            web = server(app, on_ready=lambda: _ready(terminal, app, first=first))
+            clock.start()
+            try:
+                with _reloading(terminal, app, web) as changed:
+                    web.run(sockets=[listener.dup()])
+            finally:
+                clock.stop()
+            return changed[0] if changed else None
+    finally:
+        app.close()
+
+
+@contextmanager
+def _reloading(terminal: Terminal, app: App, web: uvicorn.Server) -> Iterator[list[Config]]:
+    """Watch config.toml: a changed valid file ends the server so that it starts anew with it, a bad one is refused
+    and the old kept. The list holds the new config where there is one."""
+    changed: list[Config] = []
+    ended = threading.Event()
+    watcher = threading.Thread(
+        target=_watch_file, args=(terminal, app, web, changed, ended), name="config", daemon=True)
+    watcher.start()
+    try:
+        yield changed
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _watch_file(
+    terminal: Terminal, app: App, web: uvicorn.Server, changed: list[Config], ended: threading.Event
+) -> None:
+    from pipeline import config as configuration
+    from pipeline.desk.preflight import vanished
+    from pipeline.errors import BroadsheetError
+
+    path = app.config.path
+    seen = _stamp(path)
+    while not ended.wait(LOOK_S):
+        now = _stamp(path)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            config = configuration.load(path)
+            vanished(app.store, config)
+        except BroadsheetError as error:
+            terminal.error(error)
+            terminal.note("The config was changed and can't be used; the old one stays in force.", "")
+            continue
+        terminal.note("The config was changed; starting anew with it.", "")
+        changed.append(config)
+        web.should_exit = True
+        return
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def _greet(terminal: Terminal, config: Config) -> None:
+    from pipeline import __version__
+
+    terminal.line(f"Broadsheet {__version__}  ·  {config.site.title}", HEADING)
+    if config.site.demo:
+        terminal.line("The demo: one made-up reader, a digest at once, and nothing leaves this machine.", DIM)
+    for warning in config.warnings:
+        terminal.warn(warning)
+
+
+def _ready(terminal: Terminal, app: App, *, first: bool) -> None:
+    from pipeline.cli.telling import shown
+
+    config = app.config
+    rows = [("Feeds", shown(config.paths.feeds))]
+    if config.mail is not None and config.mail.transport == "maildir":
+        rows.append(("Mailbox", shown(config.mail.maildir)))
+    coming = [(s.times.next_after(app.now()).due_at, s.timezone, f"{n.slug} {s.slug}")
+              for n in config.newsletters for s in n.schedules]
+    if coming:
+        due_at, zone, name = min(coming)
+        rows.append(("Next send", f"{local(due_at, zone)} ({name})"))
+    if first:
+        terminal.table(("", ""), rows)
+    terminal.line(f"Open {address(config)}   (Ctrl-C stops)", GOOD)
+
+
+def address(config: Config) -> str:
+    """Where the pages are on this machine: what the service listens on, as a browser takes it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.web.host)  # noqa: S104 - shown, not bound
+    if host is None:
+        host = f"[{config.web.host}]" if ":" in config.web.host else config.web.host
+    return f"http://{host}:{config.web.port}"
+
+
+def _tell(terminal: Terminal, app: App, report: Report) -> None:
+    """A line for what the clock did; nothing where nothing happened."""
+    from pipeline.cli.telling import failures, stopped_reason, summary
+
+    stamp = f"{app.now():%H:%M:%S}Z"
+    for stage, text in summary(app, report):
+        terminal.line(f"{stamp}  {stage.lower()}: {text}")
+    for text in failures(report, stopped_reason(app)):
+        terminal.problem(f"{stamp}  {text}")
+
+
+def _after_once(app: App, report: Report) -> str:
+    mail = app.config.mail
+    if report.digests and mail is not None and mail.transport == "maildir" and report.delivered.total:
+        return f"look into {mail.maildir}, or `broadsheet audit`; `broadsheet run` serves the pages."
+    if report.delivered.total:
+        return "`broadsheet audit` says who got it, who did not, and why."
+    return "`broadsheet next` says what is to come; `broadsheet run` does it by itself."

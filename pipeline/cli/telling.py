@@ -1,0 +1,127 @@
+"""What a cycle did, in lines for people and as values for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.app import App
+from pipeline.cli.terminal import GOOD, Terminal, plural
+from pipeline.jobs.steps import Report
+from pipeline.model.newsletters import Digest, DigestStatus
+from pipeline.store import digests, meta
+
+NOTHING_NEW = "Nothing was new: no article came in, no file was written, nothing was sent."
+
+
+def stopped_reason(app: App) -> str:
+    """Why the operator stopped all mail, or ""."""
+    with app.store.read() as connection:
+        return meta.get(connection, meta.OUTGOING_STOPPED)
+
+
+def failures(report: Report, stopped: str = "") -> list[str]:
+    """Everything that failed, each named. That the operator stopped outgoing mail is no failure."""
+    found = []
+    for poll in report.polls:
+        found += [f"source {poll.source}: {text}" for text in ([poll.error] if poll.error else []) + poll.problems]
+    found += [f"feed {slug}: {text}" for slug, text in report.published.failed.items()]
+    found += report.problems
+    for state in ("bounced", "failed", "uncertain"):
+        number = sum(n for s, n in report.delivered.numbers.items() if s == state)
+        if number:
+            found.append(f"{plural(number, 'mail')} {state}: `broadsheet audit` says why")
+    if report.delivered.stopped and report.delivered.stopped != stopped:
+        found.append(f"mail: {report.delivered.stopped}")
+    return found
+
+
+def tell_report(terminal: Terminal, app: App, report: Report) -> bool:
+    """Print a cycle's summary; whether all of it went well."""
+    stopped = stopped_reason(app)
+    rows = list(summary(app, report))
+    if rows:
+        terminal.table(("", ""), rows)
+    if report.idle:
+        terminal.line(NOTHING_NEW)
+    for text in notes(report):
+        terminal.note(f"  {text}")
+    if stopped:
+        terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
+    found = failures(report, stopped)
+    for text in found:
+        terminal.problem(text)
+    if not found and not report.idle:
+        terminal.line("All done.", GOOD)
+    return not found
+
+
+def summary(app: App, report: Report) -> Iterator[tuple[str, str]]:
+    """One row for each stage that had something to do."""
+    if settled := sum(report.recovered.values()):
+        yield "Recovered", f"{plural(settled, 'delivery', 'deliveries')} that an interruption had left open"
+    news = collected(report)
+    if news:
+        yield "Collected", news
+    if report.published.written:
+        yield "Published", (f"{plural(len(report.published.written), 'feed file')} in "
+                            f"{shown(app.config.paths.feeds)}, {report.published.unchanged} unchanged")
+    for digest in report.digests:
+        yield "Composed", described(app, digest)
+    for text in report.missed:
+        yield "Missed", text
+    if report.delivered.total:
+        numbers = ", ".join(f"{n:,} {state}" for state, n in report.delivered.numbers.items())
+        yield "Delivered", numbers
+
+
+def collected(report: Report) -> str:
+    """ "7 new, 1 updated, from 2 sources", or "" where nothing came."""
+    counts = {"new": sum(p.new for p in report.polls), "updated": sum(p.updated for p in report.polls),
+              "held": sum(p.held for p in report.polls)}
+    if not any(counts.values()):
+        return ""
+    sources = sum(1 for p in report.polls if p.new or p.updated or p.held)
+    said = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    unmailable = sum(p.unmailable for p in report.polls)
+    aside = f" ({unmailable:,} for feeds only, older than the backlog)" if unmailable else ""
+    return f"{said}{aside}, from {plural(sources, 'source')}"
+
+
+def notes(report: Report) -> list[str]:
+    """What people may want to know, and what is no failure."""
+    found = [f"{poll.source}: left out {text}" for poll in report.polls for text in poll.skipped]
+    found += [f"{poll.source}: {text}" for poll in report.polls for text in poll.notes]
+    found += [f"{poll.source}: held articles wait for `broadsheet articles release --source {poll.source}`"
+              for poll in report.polls if poll.held]
+    return found + report.published.notes
+
+
+def described(app: App, digest: Digest) -> str:
+    """ "lantern/2026-11-22-0800-daily: 7 articles for 1 person"."""
+    name = f"{digest.newsletter}/{digest.name}"
+    if digest.status in (DigestStatus.SKIPPED, DigestStatus.HELD, DigestStatus.CANCELLED):
+        return f"{name}: {digest.status}, {digest.reason or 'no reason was given'}"
+    with app.store.read() as connection:
+        number = sum(how.fresh for _, how in digests.frozen_articles(connection, digest.id))
+    return f"{name}: {plural(number, 'article')} for {plural(digest.selected, 'person', 'people')}"
+
+
+def values(report: Report, stopped: str) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "idle": report.idle, "polls": report.polls, "written": report.published.written,
+        "unchanged": report.published.unchanged, "digests": report.digests,
+        "delivered": {str(s): n for s, n in report.delivered.numbers.items()}, "missed": report.missed,
+        "recovered": {str(s): n for s, n in report.recovered.items()}, "stopped": stopped,
+        "failures": failures(report, stopped),
+    }
+
+
+def shown(path: Path) -> str:
+    """A path as people read it: relative where it lies below where they are."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

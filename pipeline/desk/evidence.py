@@ -1,0 +1,121 @@
+"""Gather what `why` tells: one article as the sources, feeds, newsletters and one person's deliveries have it."""
+
+from __future__ import annotations
+
+from pipeline.app import App
+from pipeline.audience.addresses import read_address
+from pipeline.config import Newsletter, nearest
+from pipeline.desk.why import DeliveryFacts, DigestFacts, Facts, FeedFacts, NewsletterFacts, PersonFacts
+from pipeline.errors import StoreError, UsageError
+from pipeline.model.articles import Article
+from pipeline.model.deliveries import DeliveryState
+from pipeline.model.letterhead import Letterhead
+from pipeline.model.newsletters import DigestStatus, Window
+from pipeline.model.subscribers import Subscription
+from pipeline.publish.stage import articles_of
+from pipeline.store import Connection, Row, articles, declared, digests, ledger, meta, subscribers
+from pipeline.store.subscribers import Audience
+
+LATEST = 500
+"""Titles among which the nearest one is looked for."""
+
+
+def gather(app: App, article: Article, *, newsletter: str = "", address: str = "") -> Facts:
+    """The facts of one article; with an address those of that person too. Raises UsageError for names unknown."""
+    wanted = [app.config.newsletter(newsletter)] if newsletter else list(app.config.newsletters)
+    feeds = tuple(_feed(app, article, feed.slug) for feed in app.config.feeds)
+    with app.store.read() as connection:
+        siblings = articles.siblings(connection, [article.story], meta.counter(connection, meta.ACCEPTED))
+        told = tuple(_newsletter(connection, article, one) for one in wanted)
+        people = _people(app, connection, article, newsletter, address) if address else ()
+    return Facts(
+        article=article, zone=app.config.site.timezone, now=app.now(), siblings=tuple(siblings), feeds=feeds,
+        newsletters=told, people=people,
+        source_removed=article.source not in {s.slug for s in app.config.sources},
+    )
+
+
+def find_article(app: App, words: str) -> Article:
+    """The article that an operator names: by its number, its address or ours, or words of its title."""
+    text = words.strip()
+    ours = f"{app.config.site.public_url}/a/"
+    number = text.removeprefix(ours).removeprefix("#")
+    with app.store.read() as connection:
+        if number.isascii() and number.isdecimal() and len(number) < 19:
+            return articles.by_id(connection, int(number))
+        found = articles.search(connection, text=text, limit=LATEST) if text else []
+        exact = [a for a in found if text in (a.url, a.title)]
+        if len(found) == 1 or len(exact) == 1:
+            return (exact or found)[0]
+        if found:
+            some = "; ".join(f'{a.id} "{a.title}"' for a in found[:5])
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            raise UsageError(f'article "{text}"', f"{len(found)} articles fit: {some}{more}", hint="name one number")
+        titles = [a.title for a in articles.search(connection, limit=LATEST)]
+    close = nearest(text, titles, cutoff=0.4)
+    raise UsageError(f'article "{text}"', "no article has this number, address or title",
+                     hint=f'did you mean "{close}"?' if close else "`broadsheet articles list` shows what there is")
+
+
+def _feed(app: App, article: Article, slug: str) -> FeedFacts:
+    feed = app.config.feed(slug)
+    try:
+        shown = articles_of(app.store, feed)
+    except StoreError:  # not declared yet: it was never built
+        shown = []
+    ids = [a.id for a in shown]
+    teller = next((a.title for a in shown if a.story == article.story and a.id != article.id), "")
+    return FeedFacts(slug, feed.rules, ids.index(article.id) + 1 if article.id in ids else 0, len(ids), teller)
+
+
+def _newsletter(connection: Connection, article: Article, newsletter: Newsletter) -> NewsletterFacts:
+    newsletter_id = declared.newsletter_id(connection, newsletter.slug)
+    reach = digests.audience_reach(connection, Audience(newsletter_id, "", meta.counter(connection, meta.EVENTS)))
+    stood = [row for row in digests.sent_in(connection, article.id) if row.newsletter == newsletter.slug]
+    return NewsletterFacts(
+        newsletter.slug, newsletter.rules,
+        tuple(DigestFacts(digests.get(connection, row.digest_id).name, DigestStatus(row.status), row.reason)
+              for row in stood),
+        waiting=sum(number for (start, _), number in reach.items() if 0 < article.accepted_seq > start),
+        people=sum(reach.values()),
+    )
+
+
+def _people(
+    app: App, connection: Connection, article: Article, newsletter: str, address: str
+) -> tuple[PersonFacts, ...]:
+    _, key = read_address(address)
+    theirs = [s for s in subscribers.by_address(connection, key) if newsletter in ("", s.newsletter)]
+    if not theirs:
+        raise UsageError(address, f'is not subscribed to "{newsletter}"')
+    suppressed = subscribers.suppressed(connection, key)
+    declared_now = {n.slug for n in app.config.newsletters}
+    return tuple(_person(app, connection, article, s, suppressed) for s in theirs if s.newsletter in declared_now)
+
+
+def _person(
+    app: App, connection: Connection, article: Article, subscription: Subscription, suppressed: str
+) -> PersonFacts:
+    rows = ledger.of_subscription(connection, subscription.id)
+    return PersonFacts(
+        address=subscription.address, newsletter=subscription.newsletter, status=str(subscription.status),
+        schedule=subscription.schedule, start_seq=subscription.start_seq,
+        next_from=ledger.window_start(connection, subscription.id),
+        rules=app.config.newsletter(subscription.newsletter).rules, suppressed=suppressed,
+        deliveries=tuple(_delivery(connection, article, row) for row in rows),
+    )
+
+
+def _delivery(connection: Connection, article: Article, row: Row[tuple[object, ...]]) -> DeliveryFacts:
+    window = Window(row.from_seq, row.cut_seq)
+    facts = DeliveryFacts(digests.get(connection, row.digest_id).name, DeliveryState(row.state), row.reason, window,
+                          row.changed_at, covered=row.covered)
+    if article.accepted_seq not in window:
+        return facts
+    chosen = None
+    if row.selection_id:
+        chosen = tuple(digests.selection_rows(connection, row.digest_id)[row.selection_id].article_ids)
+    head = Letterhead.from_json(digests.settings(connection, row.digest_id))
+    return DeliveryFacts(
+        facts.digest, facts.state, facts.reason, window, facts.at, chosen,
+        [how for _, how in digests.frozen_articles(connection, row.digest_id)], head.rules, facts.covered)

@@ -1,0 +1,170 @@
+"""check: everything that would go wrong later, said now and all at once. It sends nothing.
+
+The config itself has been read by then; what it names is looked at here: templates, database, folders, the way out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.app import App, assemble, shipped
+from pipeline.config import Config, Newsletter
+from pipeline.deliver.choice import transport_for
+from pipeline.errors import BroadsheetError, StoreError
+from pipeline.model.subscribers import SubscriptionStatus
+from pipeline.render.contract import SAMPLE_PAGE, sample_article
+from pipeline.render.templates import Templates
+from pipeline.store import Connection, declared, meta, subscribers
+from pipeline.store.engine import Store
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    area: str
+    text: str
+    verdict: Verdict = Verdict.OK
+
+
+def preflight(config: Config) -> list[Finding]:
+    """Every finding, good ones included, in the order in which a start would meet them. Never raises for what is
+    wrong; makes the Maildir's folders and brings an existing database up to date, as a start would."""
+    return [
+        *(Finding("config", text, Verdict.WARNING) for text in config.warnings),
+        Finding("config", f"{config.path} is in order"),
+        *_folders(config), *_templates(config), *_database(config),
+    ]
+
+
+def vanished(store: Store, config: Config) -> None:
+    """Raise StoreError where this config would forget people; changes nothing, so it can be asked of a new config
+    while the old one is at work."""
+    with store.read() as connection:
+        declared.refuse_vanished(connection, [name for n in config.newsletters for name in (n.slug, *n.former)])
+        for newsletter in config.newsletters:
+            newsletter_id = _id(connection, newsletter)
+            slugs = [name for s in newsletter.schedules for name in (s.slug, *s.former)]
+            orphans = declared.orphaned_schedules(connection, newsletter_id, slugs) if newsletter_id else {}
+            for slug, people in orphans.items():
+                raise StoreError(
+                    f"schedule {slug!r} of newsletter {newsletter.slug!r}",
+                    f"is no longer in config.toml, but {people} people are on it",
+                    hint=f'put it back, or name it in the one that takes its place: former = ["{slug}"]')
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    for source in config.sources:
+        area = f"source {source.slug}"
+        if source.folder is None:
+            continue
+        if not source.folder.is_dir():
+            yield Finding(area, f"there is no folder {source.folder}; make it, or change `folder`", Verdict.PROBLEM)
+        elif not os.access(source.folder, os.R_OK | os.X_OK):
+            yield Finding(area, f"{source.folder} can't be read by this account", Verdict.PROBLEM)
+        else:
+            yield Finding(area, f"{source.folder} can be read")
+    if config.feeds:
+        yield _writable("feeds", config.paths.feeds)
+
+
+def _writable(area: str, folder: Path) -> Finding:
+    """Whether files can be written under a folder that is made when it is first needed."""
+    standing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not standing.is_dir():
+        return Finding(area, f"{standing} is no folder", Verdict.PROBLEM)
+    if not os.access(standing, os.W_OK | os.X_OK):
+        return Finding(area, f"{standing} can't be written by this account", Verdict.PROBLEM)
+    return Finding(area, f"{folder} can be written")
+
+
+def _templates(config: Config) -> Iterator[Finding]:
+    if not config.newsletters:
+        return
+    templates = Templates([config.paths.templates, shipped("templates")])
+    for name in dict.fromkeys(n.template for n in config.newsletters):
+        problems = templates.check(name)
+        yield from (Finding(f"template {name}", problem, Verdict.PROBLEM) for problem in problems)
+        if not problems:
+            yield Finding(f"template {name}", "can be rendered, inlined and cut")
+    for newsletter in config.newsletters:
+        area = f"newsletter {newsletter.slug}"
+        try:
+            one, two = sample_article(1), sample_article(2)
+            templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one])
+            subject = templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one, two])
+            yield Finding(area, f'its subject reads "{subject}" for two articles')
+        except BroadsheetError as error:
+            yield Finding(area, str(error), Verdict.PROBLEM)
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    store = Store(config.store.url.get_secret_value())
+    if store.path is not None and not store.path.exists():
+        found = _writable("database", store.path.parent)
+        yield found if found.verdict is not Verdict.OK else Finding(
+            "database", f"{store.name} is made at the first start")
+        store.close()
+        yield from _transport(config)
+        return
+    store.close()
+    try:
+        app = assemble(config)
+    except BroadsheetError as error:
+        yield Finding("database", str(error), Verdict.PROBLEM)
+        yield from _transport(config)
+        return
+    try:
+        yield from _people(app)
+    finally:
+        app.close()
+    yield from _transport(config)
+
+
+def _people(app: App) -> Iterator[Finding]:
+    try:
+        with app.store.read() as connection:
+            people = sum(s.status is SubscriptionStatus.CONFIRMED for s in subscribers.listed(connection))
+            stopped = meta.get(connection, meta.OUTGOING_STOPPED)
+        vanished(app.store, app.config)
+    except BroadsheetError as error:
+        yield Finding("database", str(error), Verdict.PROBLEM)
+        return
+    yield Finding("database", f"{app.store.name} is up to date and has its key; {people:,} confirmed subscriptions")
+    if stopped:
+        yield Finding("mail", f"outgoing mail is stopped: {stopped}; `broadsheet go` lets it out again",
+                      Verdict.WARNING)
+
+
+def _transport(config: Config) -> Iterator[Finding]:
+    if config.mail is None:
+        return
+    try:
+        transport_for(config).open().close()
+    except BroadsheetError as error:
+        yield Finding("mail", str(error), Verdict.PROBLEM)
+        return
+    if config.mail.transport == "maildir":
+        yield _writable("mail", config.mail.maildir / "new")
+    elif config.mail.smtp is not None:
+        smtp = config.mail.smtp
+        as_user = f" as {smtp.user}" if smtp.user else ""
+        yield Finding("mail", f"{smtp.host}:{smtp.port} answers and takes mail{as_user}")
+
+
+def _id(connection: Connection, newsletter: Newsletter) -> int:
+    """The newsletter's row, under any of its names; 0 where it has none yet."""
+    for slug in (newsletter.slug, *newsletter.former):
+        try:
+            return declared.newsletter_id(connection, slug)
+        except StoreError:
+            continue
+    return 0

@@ -1,0 +1,99 @@
+"""send-test: the next send, marked, to one address; it changes nobody's window and its unsubscribe link does nothing.
+
+Where nothing is new it tells the latest articles again, so that a newcomer always gets something to look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pipeline.app import App
+from pipeline.audience.addresses import read_address
+from pipeline.compose.choose import choose
+from pipeline.config import Newsletter
+from pipeline.deliver.transport import Transport
+from pipeline.desk.preview import Reader, Sheet, draft, known_id, make_sheet
+from pipeline.errors import BroadsheetError, UsageError
+from pipeline.model.articles import Article
+from pipeline.model.deliveries import DeliveryState, Outcome
+from pipeline.model.newsletters import Window
+from pipeline.model.runs import Slot
+from pipeline.model.selection import Selection, candidate, select
+from pipeline.store import Connection, articles, meta, notices
+
+MARK = "[Test] "
+KIND = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A test mail and what became of it. `again`: nothing was new, so it tells the latest articles."""
+
+    sheet: Sheet
+    outcome: Outcome
+    again: bool
+
+    @property
+    def sent(self) -> bool:
+        return self.outcome.state is DeliveryState.SENT
+
+
+def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str = "") -> Trial:
+    """Send it now. Raises UsageError for a bad address or where there is no article at all, BroadsheetError while
+    outgoing mail is stopped, TransportError where nothing can leave."""
+    recipient, _ = read_address(address)
+    refuse_while_stopped(app)
+    chosen = app.config.schedule(newsletter.slug, schedule)
+    due = chosen.times.next_after(app.now())
+    digest = draft(newsletter, Slot(chosen.slug, due.nominal, due.due_at), app.now())
+    with app.store.read() as connection:
+        fresh, told, selection, again = _content(connection, newsletter, chosen.slug)
+    sheet = make_sheet(app, newsletter, digest, fresh, told, selection, Reader(recipient), mark=MARK,
+                       unsubscribe_url=f"{app.config.site.public_url}/u/test")
+    return Trial(sheet, _hand_over(app, app.transport(), sheet), again)
+
+
+def refuse_while_stopped(app: App) -> None:
+    with app.store.read() as connection:
+        stopped = meta.get(connection, meta.OUTGOING_STOPPED)
+    if stopped:
+        raise BroadsheetError("outgoing mail", f"is stopped: {stopped}", hint="`broadsheet go` lets it out again")
+
+
+def _content(
+    connection: Connection, newsletter: Newsletter, schedule: str
+) -> tuple[list[Article], list[Article], Selection, bool]:
+    """(what is rendered, what subjects may name, the selection, whether it was told before)."""
+    rules = newsletter.rules
+    plan = choose(connection, known_id(connection, newsletter), schedule, rules)
+    if plan.people and plan.fresh:
+        start, start_seq = min(plan.people, key=lambda where: (-plan.people[where], where))
+        selection = plan.selection(start, start_seq, rules)
+        if selection.articles:
+            return plan.fresh, [a for a, _ in plan.chosen], selection, False
+    latest = articles.newest(connection, rules, rules.limit * 2)
+    window = Window(0, max((a.accepted_seq for a in latest), default=0))
+    selection = select([candidate(a) for a in latest], window, rules)
+    if not selection.articles:
+        raise UsageError(f'newsletter "{newsletter.slug}"', "there is no article for it yet",
+                         hint="`broadsheet once` collects; `broadsheet articles list` shows what there is")
+    by_id = {a.id: a for a in latest}
+    shown = [by_id[i] for i in selection.ids]
+    return shown, shown, selection, True
+
+
+def _hand_over(app: App, transport: Transport, sheet: Sheet) -> Outcome:
+    """As a delivery goes: everything up to the last step, a durable mark, the step, what became of it."""
+    envelope = replace(sheet.envelope, lease="test")
+    connection = transport.open()
+    try:
+        refused = connection.offer(envelope, [sheet.eml])
+        with app.store.write() as database:
+            notice = notices.open_notice(database, KIND, envelope.recipient, app.now())
+        outcome = refused if refused is not None else connection.commit()
+        if notice is not None:
+            with app.store.write() as database:
+                notices.record(database, notice, outcome, app.now())
+    finally:
+        connection.close()
+    return outcome

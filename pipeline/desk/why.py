@@ -1,0 +1,264 @@
+"""why: the story of one article in plain sentences. First the facts are gathered, then told; the telling is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.deliveries import DeliveryState
+from pipeline.model.newsletters import DigestStatus, Window
+from pipeline.model.selection import Candidate, Rules, newest_first, one_per_story, select
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFacts:
+    """One feed and where the article stands in it; `place` is 0 where it is not."""
+
+    slug: str
+    rules: Rules
+    place: int
+    size: int
+    story_told_by: str = ""      # the title of the article that tells its story there, if another does
+
+
+@dataclass(frozen=True, slots=True)
+class DigestFacts:
+    name: str
+    status: DigestStatus
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewsletterFacts:
+    """One newsletter, the digests that had the article, and how many people's next window holds it."""
+
+    slug: str
+    rules: Rules
+    digests: tuple[DigestFacts, ...] = ()
+    waiting: int = 0             # confirmed people whose window has not passed it
+    people: int = 0              # confirmed people
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFacts:
+    """One person's delivery with its window, what was chosen for it and out of what."""
+
+    digest: str
+    state: DeliveryState
+    reason: str
+    window: Window
+    at: datetime
+    chosen: tuple[int, ...] | None = None
+    candidates: Sequence[Candidate] = ()
+    rules: Rules = field(default_factory=Rules)
+    covered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    """One subscription, its window and its deliveries, oldest first."""
+
+    address: str
+    newsletter: str
+    status: str
+    schedule: str
+    start_seq: int
+    next_from: int
+    rules: Rules
+    deliveries: tuple[DeliveryFacts, ...] = ()
+    suppressed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    article: Article
+    zone: str
+    now: datetime
+    siblings: tuple[Article, ...] = ()
+    feeds: tuple[FeedFacts, ...] = ()
+    newsletters: tuple[NewsletterFacts, ...] = ()
+    people: tuple[PersonFacts, ...] = ()
+    source_removed: bool = False
+
+
+@dataclass(slots=True)
+class Chapter:
+    heading: str
+    sentences: list[str] = field(default_factory=list)
+
+
+def tell(facts: Facts) -> list[Chapter]:
+    """The whole story, chapter by chapter."""
+    article = facts.article
+    chapters = [Chapter("The article", _origin(facts) + _standing(article, facts.zone) + _story(facts))]
+    if facts.feeds:
+        chapters.append(Chapter("Feeds", [_in_feed(article, feed) for feed in facts.feeds]))
+    if facts.newsletters:
+        chapters.append(Chapter("Newsletters", [s for n in facts.newsletters for s in _in_newsletter(article, n)]))
+    chapters += [Chapter(f"{p.address}, {p.newsletter}", _for_person(article, p, facts.zone)) for p in facts.people]
+    return chapters
+
+
+def why_no_match(article: Article | Candidate, rules: Rules) -> str:
+    """Why rules leave an article out, "" where they take it."""
+    if rules.match(article):
+        return ""
+    if rules.sources and article.source not in rules.sources:
+        return f"it takes only the sources {_names(rules.sources)}, and this one came from {article.source}"
+    own = f"this article's are {_names(article.topics)}" if article.topics else "this article has none"
+    return f"it takes only the topics {_names(rules.topics)}, and {own}"
+
+
+def why_not_chosen(
+    article_id: int, candidates: Sequence[Candidate], window: Window, rules: Rules, start_seq: int
+) -> str:
+    """Why one candidate of a digest is not in a person's selection, "" where it is. The same facts that choose."""
+    chosen = select(candidates, window, rules, start_seq=start_seq)
+    if article_id in chosen.ids:
+        return ""
+    mine = next((c for c in candidates if c.id == article_id and c.fresh), None)
+    if mine is None:
+        return "the digest did not have it"
+    if mine.accepted_seq not in window:
+        return "it lies outside their window"
+    if reason := why_no_match(mine, rules):
+        return reason
+    known = Window(start_seq, window.from_seq)
+    earlier = [c for c in candidates if c.told and c.story == mine.story and c.accepted_seq in known]
+    if earlier:
+        return f"article {earlier[0].id} told them the same story before"
+    fresh = [c for c in candidates if c.fresh and c.accepted_seq in window and rules.match(c)]
+    kept = newest_first(one_per_story(fresh))
+    if mine not in kept:
+        teller = next(c for c in kept if c.story == mine.story)
+        return f"article {teller.id} tells the same story and came first"
+    of_source = sum(c.source == mine.source for c in chosen.articles)
+    if rules.per_source and of_source >= rules.per_source:
+        return f"the limit of {rules.per_source} per source was reached with newer ones; it is on the web page"
+    return f"the limit of {rules.limit} articles was reached with newer ones; it is on the web page"
+
+
+def _origin(facts: Facts) -> list[str]:
+    article = facts.article
+    lines = [f'Found on {_time(article.first_seen_at, facts.zone)} in the source "{article.source}"'
+             + (f" ({article.source_title})." if article.source_title not in ("", article.source) else ".")]
+    if facts.source_removed:
+        lines.append("That source is no longer in config.toml; nothing new comes from it.")
+    lines.append(f"It says that it was published on {_time(article.published_at, facts.zone)}.")
+    if article.revision > 1:
+        lines.append(f"It was changed since: this is revision {article.revision}, "
+                     f"of {_time(article.updated_at, facts.zone)}.")
+    return lines
+
+
+def _standing(article: Article, zone: str) -> list[str]:
+    because = f": {article.reason}" if article.reason else ""
+    if article.status is ArticleStatus.HELD:
+        return [f"It is held{because}. No feed and no digest takes it.",
+                f"To let it in: broadsheet articles release {article.id}"]
+    if article.status is ArticleStatus.WITHDRAWN:
+        return [f"It was withdrawn{because}. Feeds, digests and the web no longer show it."]
+    lines = [f"Accepted on {_time(article.accepted_at, zone)} as number {article.accepted_seq}."]
+    if not article.mailable:
+        lines.append(f"It is for feeds only, no digest takes it{because}.")
+    return lines
+
+
+def _story(facts: Facts) -> list[str]:
+    others = [a for a in facts.siblings if a.id != facts.article.id]
+    if not others:
+        return []
+    named = "; ".join(f'article {a.id} of "{a.source}"' for a in others)
+    first = min(facts.siblings, key=lambda a: (a.accepted_seq or 10**12, a.id))
+    lines = [f"It tells the same story as {named}."]
+    if first.id != facts.article.id:
+        lines.append(f"Article {first.id} came first; where both would stand, only that one does.")
+    return lines
+
+
+def _in_feed(article: Article, feed: FeedFacts) -> str:
+    if feed.place:
+        return f"{feed.slug}: yes, number {feed.place} of {feed.size}."
+    if reason := why_no_match(article, feed.rules):
+        return f"{feed.slug}: no, {reason}."
+    if article.status is not ArticleStatus.ACCEPTED:
+        return f"{feed.slug}: not while it is {article.status}; its rules would take it."
+    if feed.story_told_by:
+        return f'{feed.slug}: no, "{feed.story_told_by}" tells the same story there.'
+    per_source = f", {feed.rules.per_source} of a source" if feed.rules.per_source else ""
+    return f"{feed.slug}: no longer, it holds the newest {feed.rules.limit}{per_source}."
+
+
+def _in_newsletter(article: Article, newsletter: NewsletterFacts) -> list[str]:
+    lines = []
+    for digest in newsletter.digests:
+        because = f" ({digest.reason})" if digest.reason else ""
+        lines.append(f"{newsletter.slug}: it stood in the digest {digest.name}, which is {digest.status}{because}.")
+    if reason := why_no_match(article, newsletter.rules):
+        return [*lines, f"{newsletter.slug}: no digest takes it, because {reason}."]
+    if article.status is not ArticleStatus.ACCEPTED:
+        return [*lines, f"{newsletter.slug}: not while it is {article.status}; its rules would take it."]
+    if not article.mailable:
+        return [*lines, f"{newsletter.slug}: no, it is for feeds only."]
+    if not newsletter.people:
+        return [*lines, f"{newsletter.slug}: its rules take it, but nobody is subscribed."]
+    if newsletter.waiting:
+        who = f"{newsletter.waiting:,} of {newsletter.people:,} subscribed"
+        return [*lines, f"{newsletter.slug}: the next digest has it, for {who}."]
+    if not newsletter.digests:
+        lines.append(f"{newsletter.slug}: everybody's window starts after it; they subscribed later.")
+    return lines
+
+
+def _for_person(article: Article, person: PersonFacts, zone: str) -> list[str]:
+    lines = [f'They are {person.status}, on the schedule "{person.schedule}".']
+    if person.suppressed:
+        lines.append(f"Their address is never mailed: {person.suppressed}.")
+    if not article.accepted_seq:
+        return [*lines, "The article is not accepted, so no window holds it."]
+    seq = article.accepted_seq
+    if seq <= person.start_seq:
+        lines.append(f"Their subscription starts after number {person.start_seq}; the article is number {seq}, so "
+                     "they never get it by mail.")
+        return lines
+    holding = [d for d in person.deliveries if seq in d.window]
+    lines += [_delivery(article, person, one, zone) for one in holding]
+    if seq > person.next_from:
+        lines.append(_next(article, person))
+    elif not any(d.covered for d in holding):
+        lines.append(f"Their next window starts after number {person.next_from}, so the article (number {seq}) is "
+                     "behind them.")
+    return lines
+
+
+def _delivery(article: Article, person: PersonFacts, one: DeliveryFacts, zone: str) -> str:
+    because = f": {one.reason}" if one.reason else ""
+    span = f"the digest {one.digest}, numbers {one.window.from_seq + 1} to {one.window.cut_seq}"
+    told = f"In {span}: {one.state}{because}, on {_time(one.at, zone)}."
+    if one.chosen is None:
+        return told
+    if article.id in one.chosen:
+        return told.removesuffix(".") + "; the article is in it."
+    reason = why_not_chosen(article.id, one.candidates, one.window, one.rules, person.start_seq)
+    return told.removesuffix(".") + f"; without this article, because {reason or 'it was not chosen'}."
+
+
+def _next(article: Article, person: PersonFacts) -> str:
+    if person.status != "confirmed":
+        return "Their next window would hold it, but they are not confirmed."
+    if reason := why_no_match(article, person.rules):
+        return f"Their next window holds it, but {person.newsletter} does not take it: {reason}."
+    if not article.mailable:
+        return "Their next window holds it, but it is for feeds only."
+    return f'Their next window (from number {person.next_from + 1}) holds it: the next "{person.schedule}" has it.'
+
+
+def _names(values: Sequence[str]) -> str:
+    return ", ".join(values)
+
+
+def _time(moment: datetime | None, zone: str) -> str:
+    return f"{moment.astimezone(ZoneInfo(zone)):%d %B %Y at %H:%M}".lstrip("0") if moment else "an unknown day"
