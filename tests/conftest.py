@@ -1,15 +1,35 @@
-"""What every test may ask for: the shared corpus, programs of the machine, and hypothesis set up once."""
+"""What every test may ask for: a whole site with a clock that it turns, the shared corpus, programs of the machine, and
+hypothesis set up once."""
 
 from __future__ import annotations
 
+import email
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email import policy
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
+
+from pipeline import config
+from pipeline.app import App, assemble
+from pipeline.audience.subscriptions import Request, add
+from pipeline.collect.identify import make_drafts
+from pipeline.jobs.declare import declare
+from pipeline.jobs.steps import Report, compose_due, cycle, deliver_due, recover_dead
+from pipeline.jobs.worker import working
+from pipeline.model.articles import Draft, Found, Show
+from pipeline.model.deliveries import Counts
+from pipeline.model.newsletters import Digest
+from pipeline.store import articles, digests, ledger, sources
+from pipeline.store.articles import Acceptance
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,3 +90,153 @@ def program(need: Need) -> Callable[..., str]:
 def chromium(program: Callable[..., str]) -> str:
     """The path of a Chromium that Playwright can start."""
     return program("chromium", "chromium-browser", "google-chrome")
+
+
+# --- a whole site ---
+
+START = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)  # a Monday
+
+BASIC = """
+config_version = 1
+[site]
+title = "The Lantern"
+public_url = "https://lantern.example"
+[[sources]]
+slug = "desk"
+folder = "articles"
+[[feeds]]
+slug = "all"
+title = "Everything"
+[[newsletters]]
+slug = "lantern"
+select = { limit = 500 }
+title = "The Lantern"
+  [[newsletters.schedules]]
+  slug = "daily"
+  at = "08:00"
+  [[newsletters.schedules]]
+  slug = "weekly"
+  at = "Mon 08:00"
+  default = true
+[mail]
+sender = "The Lantern <news@lantern.example>"
+"""
+
+
+@dataclass
+class Site:
+    """An instance under test. `now` is what its clock shows."""
+
+    folder: Path
+    now: datetime = START
+    _app: App | None = field(default=None)
+
+    @property
+    def app(self) -> App:
+        if self._app is None:
+            self._app = assemble(config.load(self.folder / "config.toml", env={}), now=lambda: self.now)
+            declare(self._app.store, self._app.config, self.now)
+        return self._app
+
+    def close(self) -> None:
+        if self._app is not None:
+            self._app.close()
+            self._app = None
+
+    def write(self, name: str, title: str, words: str = "", *, topic: str = "city") -> None:
+        """Put an article into the source's folder."""
+        body = words or f"This is {title}, told at some length, so that nobody could take it for another one."
+        path = self.folder / "articles" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"---\ntitle: {title}\ntopics: [{topic}]\n---\n\n{body}\n", encoding="utf-8")
+
+    def subscribe(self, address: str, schedule: str = "daily", start_seq: int | None = None) -> None:
+        with self.app.store.write() as connection:
+            add(connection, Request(address, "lantern", schedule, "a test", start_seq), self.now, revive=True)
+
+    def run(self) -> Report:
+        with working(self.app.store, self.app.data_folder, self.app.now) as worker:
+            return cycle(self.app, worker)
+
+    def accept(self, titles: list[str]) -> None:
+        """Let articles in without the detour by way of files."""
+        drafts = [(draft(title, self.now), Acceptance(Show.FULL, mailable=True)) for title in titles]
+        with self.app.store.write() as connection:
+            articles.add(connection, sources.state(connection, "desk").id, drafts, self.now)
+
+    def send(self) -> Report:
+        """What the clock does when a slot is due: compose and deliver, nothing else."""
+        report = Report()
+        with working(self.app.store, self.app.data_folder, self.app.now) as worker:
+            recover_dead(self.app, worker)
+            compose_due(self.app, worker, report)
+            report.delivered = deliver_due(self.app, worker)
+        return report
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+    def digests(self) -> list[Digest]:
+        with self.app.store.read() as connection:
+            return digests.listed(connection)
+
+    def counts(self, digest_id: int) -> Counts:
+        with self.app.store.read() as connection:
+            assert ledger.counter_faults(connection, digest_id) == []
+            return ledger.counts(connection, digest_id)
+
+    def mails(self) -> list[EmailMessage]:
+        """Everything in the Maildir, in the order of delivery."""
+        folder = self.folder / "mailbox"
+        if not folder.exists():
+            return []
+        found = []
+        for path in sorted((folder / "new").iterdir(), key=lambda p: p.stat().st_mtime_ns):
+            message = email.message_from_bytes(path.read_bytes(), policy=policy.default)
+            assert isinstance(message, EmailMessage)
+            found.append(message)
+        return found
+
+    def told(self, address: str) -> list[str]:
+        """The titles that a person was sent, in order, as often as they were sent."""
+        titles = []
+        for message in self.mails():
+            if message["To"] == address:
+                part = message.get_body(("plain",))
+                assert part is not None
+                text = part.get_content()
+                titles += [line for line in text.splitlines() if line.startswith("Article ")]
+        return titles
+
+
+def draft(title: str, now: datetime) -> Draft:
+    html = f"<p>This is {title}, told at some length, so that nobody could take it for another one.</p>"
+    found = Found(title=title, html=html, guid=title, published_at=now)
+    return make_drafts([found], source_url="", now=now, show=Show.FULL)[0]
+
+
+@pytest.fixture
+def quick_folder() -> Iterator[Path]:
+    """A folder for databases and mailboxes, in memory where the system has such a place: syncing a disk is slow."""
+    memory = Path("/dev/shm")
+    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="broadsheet-test-", dir=place, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def make_site(quick_folder: Path) -> Iterator[Callable[..., Site]]:
+    """`make_site(text)` writes a site's folder; it is opened when its `app` is first asked for."""
+    made: list[Site] = []
+
+    def make(text: str = BASIC, name: str = "site") -> Site:
+        folder = quick_folder / name
+        (folder / "articles").mkdir(parents=True)
+        (folder / "config.toml").write_text(text, encoding="utf-8")
+        site = Site(folder)
+        made.append(site)
+        return site
+
+    yield make
+    for site in made:
+        site.close()
