@@ -14,7 +14,7 @@ MOST_HELD = 100_000
 
 def register(app: typer.Typer) -> None:
     app.command()(why)
-    group = typer.Typer(help="Articles: list them, let held ones in.", rich_markup_mode=None)
+    group = typer.Typer(help="List articles, and let held ones in.", rich_markup_mode=None)
     group.callback(invoke_without_command=True)(articles_default)
     group.command("list")(articles_list)
     group.command("release")(articles_release)
@@ -27,7 +27,7 @@ def why(
     newsletter: Annotated[str, typer.Option("--newsletter", help="Only this newsletter.")] = "",
     subscriber: Annotated[str, typer.Option("--subscriber", metavar="ADDRESS", help="And this person.")] = "",
 ) -> None:
-    """Tell the story of an article: where it came from, which feeds and digests have it, who got it, and why not."""
+    """Tell the story of an article. Where it came from, which feeds and digests have it, who got it, and why not."""
     from pipeline.desk.evidence import find_article, gather
     from pipeline.desk.why import tell
 

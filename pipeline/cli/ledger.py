@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(audit)
     app.command("next")(coming)
     app.command()(runs)
-    digests = typer.Typer(help="Digests: what was made, and what is in it.", rich_markup_mode=None)
+    digests = typer.Typer(help="What was made, and what is in it.", rich_markup_mode=None)
     digests.callback(invoke_without_command=True)(digests_default)
     digests.command("list")(digests_list)
     digests.command("show")(digests_show)
@@ -34,7 +34,7 @@ def audit(
     newsletter: Annotated[str, NEWSLETTER] = "",
     people: Annotated[bool, typer.Option("--people", help="List everyone.")] = False,
 ) -> None:
-    """The delivery ledger of a digest: who got it, who did not and why, and whether everybody is accounted for."""
+    """Who got a digest, who did not, and why. The delivery ledger, with everybody accounted for."""
     from pipeline.desk.audit import audit as read
     from pipeline.desk.audit import identity_line, in_order
 
@@ -121,7 +121,7 @@ def digests_show(
     url = f"{public_url}/n/{one.newsletter}/{one.name}" if frozen else ""
     terminal.line(f"{one.newsletter}/{one.name}", HEADING)
     terminal.table(("", ""), [
-        ("Number", str(one.id) + "\u200c"), ("Status", f"{one.status}{f': {one.reason}' if one.reason else ''}"),
+        ("Number", str(one.id)), ("Status", f"{one.status}{f': {one.reason}' if one.reason else ''}"),
         ("Due", local(one.due_at, zone)), ("Frozen", local(one.frozen_at, zone)),
         ("Audience", f"{plural(one.selected, 'person', 'people')} "
                      + (f'on "{facts.audience}"' if facts.audience else "of every schedule")),
@@ -142,7 +142,7 @@ def coming(
     count: Annotated[int, typer.Option("--count", min=1, help="At most so many of each schedule.")] = 3,
     days: Annotated[int, typer.Option("--days", min=1, max=3660, help="At most so many days ahead.")] = 14,
 ) -> None:
-    """The coming sends in local time and UTC, those that are overdue, and the digests that wait for you."""
+    """When the next sends are due. In local time and UTC; also what is overdue, and the digests that wait for you."""
     from itertools import islice
 
     from pipeline.cli.telling import stopped_reason
@@ -195,7 +195,7 @@ def runs(
     job: Annotated[str, typer.Argument(metavar="[JOB]", help="A job, or a newsletter; else all.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many.")] = 20,
 ) -> None:
-    """The runs ledger: every scheduled send, done, missed or skipped, with its reason."""
+    """What ran, was skipped or missed, and why. Every scheduled send has its row."""
     from pipeline.cli.telling import stopped_reason
     from pipeline.jobs.slots import PREFIX
     from pipeline.store import runs as rows

@@ -57,7 +57,7 @@ class Root(TyperGroup):
             for name in names:
                 command = self.get_command(ctx, name)
                 if command is not None:
-                    rows.append((name, command.get_short_help_str(limit=90)))
+                    rows.append((name, command.get_short_help_str(limit=60)))
             with formatter.section(title):
                 formatter.write_dl(rows)
 

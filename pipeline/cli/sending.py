@@ -25,7 +25,7 @@ def preview(
     to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="For this subscriber; else a made-up one.")] = "",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("preview"),
 ) -> None:
-    """Write the exact bytes of the next send to files, and nothing to the database."""
+    """Write the next mail to files, byte for byte. Changes nothing in the database."""
     from pipeline.app import open_app, utc_now
     from pipeline.cli.telling import shown as path_shown
     from pipeline.desk.preview import preview as make
@@ -86,7 +86,7 @@ def send_test(
     address: Annotated[str, typer.Argument(metavar="ADDRESS")],
     schedule: Annotated[str, typer.Option("--schedule", help="Which schedule's next digest; else the default.")] = "",
 ) -> None:
-    """Send the next digest to one address, marked [Test]. Nobody's window moves; its unsubscribe link does nothing."""
+    """Mail the next digest to one address. Marked [Test]; nobody's window moves, its unsubscribe link does nothing."""
     from pipeline.desk.trial import send_test as send
 
     terminal = here(context)

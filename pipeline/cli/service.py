@@ -6,22 +6,30 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
 from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, Terminal, here, leave, local
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from pipeline.app import App
     from pipeline.config import Config
     from pipeline.jobs.steps import Report
 
+AGAIN = timedelta(hours=1)
+"""How long a failure is not told again."""
+
 LOOK_S = 2.0
 """Seconds between two looks at whether config.toml was changed."""
+
+
+class Stoppable(Protocol):
+    """The web server, as far as a changed config needs it."""
+
+    should_exit: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def once(context: typer.Context) -> None:
-    """Collect, publish, compose and deliver what is due, and stop."""
+    """Do everything that is due, and stop. Collects, publishes, composes and delivers."""
     from pipeline.cli.telling import stopped_reason, tell_report, values
     from pipeline.jobs.worker import working
 
@@ -48,7 +56,7 @@ def once(context: typer.Context) -> None:
 
 
 def run(context: typer.Context) -> None:
-    """The service: clock, stages and web pages in one process, until Ctrl-C."""
+    """Do everything that is due, for ever, and serve the pages. Clock, stages and web in one process, until Ctrl-C."""
     from pipeline import config as configuration
     from pipeline.web.app import bind
 
@@ -101,7 +109,7 @@ def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first
             tell_report(terminal, app, report)
             if first:
                 terminal.result(values(report, stopped_reason(app)))
-            clock = Clock(app, worker, lambda heard: _tell(terminal, app, heard))
+            clock = Clock(app, worker, _Teller(terminal, app).hear)
             web = server(app, on_ready=lambda: _ready(terminal, app, first=first))
             clock.start()
             try:
@@ -115,7 +123,7 @@ def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first
 
 
 @contextmanager
-def _reloading(terminal: Terminal, app: App, web: uvicorn.Server) -> Iterator[list[Config]]:
+def _reloading(terminal: Terminal, app: App, web: Stoppable) -> Iterator[list[Config]]:
     """Watch config.toml: a changed valid file ends the server so that it starts anew with it, a bad one is refused
     and the old kept. The list holds the new config where there is one."""
     changed: list[Config] = []
@@ -131,7 +139,7 @@ def _reloading(terminal: Terminal, app: App, web: uvicorn.Server) -> Iterator[li
 
 
 def _watch_file(
-    terminal: Terminal, app: App, web: uvicorn.Server, changed: list[Config], ended: threading.Event
+    terminal: Terminal, app: App, web: Stoppable, changed: list[Config], ended: threading.Event
 ) -> None:
     from pipeline import config as configuration
     from pipeline.desk.preflight import vanished
@@ -200,15 +208,27 @@ def address(config: Config) -> str:
     return f"http://{host}:{config.web.port}"
 
 
-def _tell(terminal: Terminal, app: App, report: Report) -> None:
-    """A line for what the clock did; nothing where nothing happened."""
-    from pipeline.cli.telling import failures, stopped_reason, summary
+class _Teller:
+    """A line for whatever the clock did; nothing where nothing happened, and no failure again each minute."""
 
-    stamp = f"{app.now():%H:%M:%S}Z"
-    for stage, text in summary(app, report):
-        terminal.line(f"{stamp}  {stage.lower()}: {text}")
-    for text in failures(report, stopped_reason(app)):
-        terminal.problem(f"{stamp}  {text}")
+    def __init__(self, terminal: Terminal, app: App) -> None:
+        self._terminal = terminal
+        self._app = app
+        self._told: dict[str, datetime] = {}
+        self._lock = threading.Lock()  # several jobs report at once
+
+    def hear(self, report: Report) -> None:
+        from pipeline.cli.telling import failures, stopped_reason, summary
+
+        now = self._app.now()
+        with self._lock:
+            for stage, text in summary(self._app, report):
+                self._terminal.line(f"{now:%H:%M:%S}Z  {stage.lower()}: {text}")
+            self._told = {text: at for text, at in self._told.items() if now - at < AGAIN}
+            for text in failures(report, stopped_reason(self._app)):
+                if text not in self._told:
+                    self._told[text] = now
+                    self._terminal.problem(f"{now:%H:%M:%S}Z  {text}")
 
 
 def _after_once(app: App, report: Report) -> str:

@@ -48,7 +48,7 @@ def init(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to; made if it is not there.")] = Path(),
 ) -> None:
-    """Make a site: a commented config.toml, a folder for articles, one for feeds."""
+    """Make a site of your own. Writes a commented config.toml, a folder for articles and one for feeds."""
     from pipeline.config import STARTER
 
     terminal = here(context)
@@ -80,7 +80,7 @@ def init(
 
 
 def check(context: typer.Context) -> None:
-    """Look at config, templates, database, folders and the way out, and say everything that is wrong at once."""
+    """Say everything that is wrong, at once. Looks at config, templates, database, folders and the way out of mail."""
     from pipeline import config as configuration
     from pipeline.desk.preflight import Finding, Verdict, preflight
     from pipeline.errors import BroadsheetError
@@ -110,7 +110,7 @@ def check(context: typer.Context) -> None:
 
 
 def migrate(context: typer.Context) -> None:
-    """Bring the database up to date; every start does so by itself."""
+    """Bring the database up to date. Every start does so by itself."""
     from pipeline import config as configuration
     from pipeline.store.engine import Store
     from pipeline.store.migrate import migrate as bring_up_to_date

@@ -43,7 +43,7 @@ def collect(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = 
 
 
 def publish(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = None) -> None:
-    """Build the feeds; a file whose bytes stay the same is not touched."""
+    """Build the feeds. A file whose bytes stay the same is not touched."""
     from pipeline.cli.telling import shown
     from pipeline.jobs.steps import publish_all
 
@@ -105,7 +105,7 @@ def compose(
 
 
 def deliver(context: typer.Context) -> None:
-    """Send what is due now: new digests, and what was put off."""
+    """Send what is due now. New digests, and what was put off."""
     from pipeline.cli.progress import watching
     from pipeline.cli.telling import failures, stopped_reason
     from pipeline.jobs.steps import Report, deliver_due, recover_dead

@@ -59,13 +59,14 @@ class Terminal:
             self._print(text, style)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[object]], *, indent: int = 0) -> None:
-        """Aligned columns. The last one takes what room there is."""
+        """Aligned columns, numbers (int) to the right. The last one takes what room there is."""
         if not self.as_json and rows:
-            shown = [[plain(str(cell)) for cell in row] for row in rows]
+            shown = [[plain(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row] for row in rows]
+            right = [all(isinstance(row[i], int) for row in rows) for i in range(len(headings))]
             if self._console(errors=False).is_terminal:
-                self._screen_table(headings, shown, indent)
+                self._screen_table(headings, shown, right, indent)
             else:
-                self._plain_table(headings, shown, indent)
+                _plain_table(headings, shown, right, indent)
 
     def result(self, values: dict[str, Any]) -> None:
         """The JSON object of --json; nothing without."""
@@ -133,7 +134,9 @@ class Terminal:
             self._consoles[errors] = Console(stderr=errors, highlight=False, markup=False, emoji=False)
         return self._consoles[errors]
 
-    def _screen_table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], indent: int) -> None:
+    def _screen_table(
+        self, headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], indent: int
+    ) -> None:
         from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
@@ -141,22 +144,10 @@ class Terminal:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=DIM, show_header=any(headings))
         for number, heading in enumerate(headings):
             table.add_column(Text(heading), no_wrap=number < len(headings) - 1, overflow="fold",
-                             justify="right" if _numbers(rows, number) else "left")
+                             justify="right" if right[number] else "left")
         for row in rows:
             table.add_row(*map(Text, row))
         self._console(errors=False).print(Padding(table, (0, 0, 0, indent)))
-
-    def _plain_table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], indent: int) -> None:
-        from rich.cells import cell_len
-
-        lines = [list(headings), *rows] if any(headings) else list(rows)
-        widths = [min(WIDEST, max(cell_len(line[i]) for line in lines)) for i in range(len(headings))]
-        for line in lines:
-            cells = []
-            for number, cell in enumerate(line):
-                room = " " * max(0, widths[number] - cell_len(cell))
-                cells.append(room + cell if _numbers(rows, number) else cell + room)
-            sys.stdout.write((" " * indent + "  ".join(cells)).rstrip() + "\n")
 
 
 def here(context: typer.Context) -> Terminal:
@@ -183,8 +174,19 @@ def local(moment: datetime | None, zone: str) -> str:
     return f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M}" if moment else "–"
 
 
-def _numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
-    return all(row[column].replace(",", "").isdecimal() for row in rows)
+def _plain_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], indent: int
+) -> None:
+    from rich.cells import cell_len
+
+    lines = [headings, *rows] if any(headings) else rows
+    widths = [min(WIDEST, max(cell_len(line[i]) for line in lines)) for i in range(len(headings))]
+    for line in lines:
+        cells = []
+        for width, cell, to_right in zip(widths, line, right, strict=True):
+            room = " " * max(0, width - cell_len(cell))
+            cells.append(room + cell if to_right else cell + room)
+        sys.stdout.write((" " * indent + "  ".join(cells)).rstrip() + "\n")
 
 
 def _jsonable(value: object) -> Any:

@@ -44,7 +44,7 @@ def find_article(app: App, words: str) -> Article:
         if number.isascii() and number.isdecimal() and len(number) < 19:
             return articles.by_id(connection, int(number))
         found = articles.search(connection, text=text, limit=LATEST) if text else []
-        exact = [a for a in found if text in (a.url, a.title)]
+        exact = [a for a in found if text in (a.url, a.title, a.guid)]
         if len(found) == 1 or len(exact) == 1:
             return (exact or found)[0]
         if found:

@@ -235,15 +235,15 @@ def _for_person(article: Article, person: PersonFacts, zone: str) -> list[str]:
 
 
 def _delivery(article: Article, person: PersonFacts, one: DeliveryFacts, zone: str) -> str:
-    because = f": {one.reason}" if one.reason else ""
-    span = f"the digest {one.digest}, numbers {one.window.from_seq + 1} to {one.window.cut_seq}"
-    told = f"In {span}: {one.state}{because}, on {_time(one.at, zone)}."
+    because = f" ({one.reason})" if one.reason else ""
+    told = (f"The digest {one.digest} covers numbers {one.window.from_seq + 1} to {one.window.cut_seq} for them: "
+            f"{one.state} on {_time(one.at, zone)}{because}")
     if one.chosen is None:
-        return told
+        return f"{told}."
     if article.id in one.chosen:
-        return told.removesuffix(".") + "; the article is in it."
+        return f"{told}; the article is in it."
     reason = why_not_chosen(article.id, one.candidates, one.window, one.rules, person.start_seq)
-    return told.removesuffix(".") + f"; without this article, because {reason or 'it was not chosen'}."
+    return f"{told}; without this article, because {reason or 'it was not chosen'}."
 
 
 def _next(article: Article, person: PersonFacts) -> str:

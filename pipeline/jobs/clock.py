@@ -7,7 +7,8 @@ comes late, twice or not at all only means that the rows are looked at later, ag
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from pipeline.app import App
 from pipeline.config import Config
+from pipeline.errors import BroadsheetError
 from pipeline.jobs.slots import job_name
 from pipeline.jobs.steps import (
     UNWATCHED,
@@ -77,15 +79,24 @@ class Clock:
         return {job.id: job.next_run_time for job in self._scheduler.get_jobs()}
 
     def _collect(self) -> None:
-        report = Report(polls=collect_due(self._app, watch=self._watch))
-        report.published = publish_all(self._app)
-        self._tell(report)
+        with self._telling() as report:
+            report.polls = collect_due(self._app, watch=self._watch)
+            report.published = publish_all(self._app)
 
     def _send(self) -> None:
-        with self._mail:
-            report = Report(recovered=recover_dead(self._app, self._worker))
+        with self._mail, self._telling() as report:
+            report.recovered = recover_dead(self._app, self._worker)
             compose_due(self._app, self._worker, report, self._watch)
             report.delivered = deliver_due(self._app, self._worker, watch=self._watch)
+
+    @contextmanager
+    def _telling(self) -> Iterator[Report]:
+        """Tell what was done, also where an error cut it short; the next turn tries again."""
+        report = Report()
+        try:
+            yield report
+        except BroadsheetError as error:
+            report.problems.append(str(error))
         self._tell(report)
 
 

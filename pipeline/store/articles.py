@@ -183,13 +183,14 @@ def by_ids(connection: Connection, article_ids: Collection[int]) -> dict[int, Ar
 def search(
     connection: Connection, *, status: ArticleStatus | None = None, text: str = "", limit: int = 50
 ) -> list[Article]:
-    """For the operator: the latest articles, by status and by words in title or address."""
+    """For the operator: the latest articles, by status and by words in title, address or file name."""
     query = _select()
     if status:
         query = query.where(articles.c.status == status)
     if text:
         query = query.where(or_(articles.c.title.icontains(text, autoescape=True),
-                                articles.c.url.icontains(text, autoescape=True)))
+                                articles.c.url.icontains(text, autoescape=True),
+                                articles.c.guid.icontains(text, autoescape=True)))
     return [_article(row) for row in connection.execute(query.order_by(articles.c.id.desc()).limit(limit))]
 
 
