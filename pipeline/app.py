@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: cached_property keeps its value in the instance
 class App:
     """What a running instance consists of. `now` is the only clock; tests bring their own."""
 
@@ -43,7 +44,11 @@ class App:
         return data_folder(self.config, self.store)
 
     def templates(self) -> Templates:
-        """The operator's folder first, then what is shipped. Imported when asked for: most commands render nothing."""
+        """The operator's folder first, then what is shipped. Compiled once; a changed file is seen all the same."""
+        return self._templates
+
+    @cached_property
+    def _templates(self) -> Templates:
         from pipeline.render.templates import Templates
 
         return Templates([self.config.paths.templates, shipped("templates")])

@@ -90,8 +90,7 @@ class Schedule:
     @property
     def period(self) -> timedelta:
         """The shortest gap between two slots that follow each other: a day for "08:00" and for "weekdays 08:00"."""
-        nominals = islice(_nominals(self.crons, SAMPLE_FROM), SAMPLE)
-        return min((b - a for a, b in pairwise(nominals)), default=timedelta(days=365))
+        return _period(self.crons)
 
     def describe(self) -> str:
         """For people: "every Monday at 08:00, Europe/Stockholm"."""
@@ -108,6 +107,7 @@ class Schedule:
                 yield Due(nominal.isoformat(timespec="minutes"), due_at)
 
 
+@lru_cache(maxsize=1024)
 def parse_schedule(*, at: str = "", cron: str = "", zone: str) -> Schedule:
     """Read one of `at` and `cron` (the grammar is above). Raises UsageError with what would have been right."""
     if bool(at) == bool(cron):
@@ -234,6 +234,12 @@ def _read_cron(cron: str) -> tuple[tuple[str, ...], str]:
         raise UsageError(f'"{cron}"', f"bad cron line: {str(error).lower()}",
                          hint="minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7; 0, 7: Sunday") from None
     return (line,), said[:1].lower() + said[1:]
+
+
+@lru_cache(maxsize=1024)
+def _period(crons: tuple[str, ...]) -> timedelta:
+    nominals = islice(_nominals(crons, SAMPLE_FROM), SAMPLE)
+    return min((b - a for a, b in pairwise(nominals)), default=timedelta(days=365))
 
 
 def _nominals(crons: tuple[str, ...], after: datetime) -> Iterator[datetime]:

@@ -69,15 +69,24 @@ class Templates:
         self._files = _Files(folders)
         self._html = _environment(self._files, markup=True)
         self._text = _environment(self._files, markup=False)
+        self._checked: dict[str, tuple[frozenset[tuple[str, int, int]], DigestTemplate]] = {}
 
     def names(self) -> list[str]:
         return self._files.names()
 
     def digest(self, name: str) -> DigestTemplate:
-        """A template that can be frozen. Raises TemplateError with file, line and cause for the first thing wrong."""
+        """A template that can be frozen. Raises TemplateError with file, line and cause for the first thing wrong.
+
+        It is checked once, and again when any template file has changed.
+        """
+        stamp = self._files.stamp()
+        known = self._checked.get(name)
+        if known is not None and known[0] == stamp:
+            return known[1]
         template = self._load(name)
         for problem in self._problems(template, everything=False):
             raise problem
+        self._checked[name] = (stamp, template)
         return template
 
     def check(self, name: str) -> list[str]:
@@ -163,6 +172,11 @@ class _Files(jinja2.BaseLoader):
     def names(self) -> list[str]:
         found = {path.parent.name for folder in self._folders for path in folder.glob("*/body.html.j2")}
         return sorted(name for name in found if self.find(f"{name}/body.html.j2"))
+
+    def stamp(self) -> frozenset[tuple[str, int, int]]:
+        """Changes whenever a file does: (path, time of its last change, size) of each."""
+        files = [path for folder in self._folders for path in folder.glob("*/*") if path.is_file()]
+        return frozenset((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
 
     def find(self, name: str) -> Path | None:
         pure = PurePosixPath(name)
