@@ -76,6 +76,8 @@ def bind(web: Web) -> socket.socket:
             web.host, web.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
         raise BroadsheetError(where, "is no address of this machine", hint=_LISTEN) from error
+    # with the protocol that getaddrinfo gave: asyncio sets TCP_NODELAY only where it reads TCP there, and without it
+    # an answer whose head and body are two packets waits 40 ms for the reader's delayed ACK
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -137,7 +137,7 @@ def media_type_of(path: str) -> str:
 
 async def file(site: Site, files: FeedFiles, request: Request) -> Response:
     """`/feeds/{path}`: the file, or the page of the feed."""
-    path: str = request.path_params["path"]
+    path: str = request.path_params.get("path", "")
     if request.method == "OPTIONS":  # a reader in a browser asks before it sends If-None-Match
         return Response(status_code=204, headers={
             "access-control-allow-origin": "*", "access-control-allow-methods": "GET, HEAD",

@@ -36,7 +36,7 @@ _NAME = re.compile(r"(\d{4}-\d\d-\d\d)-(\d\d)(\d\d)-([a-z0-9-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DigestLink:
     """A digest in a list."""
 
     url: str
@@ -50,7 +50,7 @@ def page(site: Site, request: Request) -> Response:
     newsletter = _newsletter(site, slug)
     if newsletter.slug != slug:
         return moved(site.to("n", newsletter.slug, end="/"))
-    return site.page("newsletter", newsletter=newsletter, letters=letters(site, newsletter, EARLIER),
+    return site.page("newsletter", newsletter=newsletter, digests=digest_links(site, newsletter, EARLIER),
                      schedules=[(s.times.describe(), s is newsletter.default_schedule) for s in newsletter.schedules],
                      write_to=write_to(site), cache=FIVE_MINUTES)
 
@@ -70,7 +70,7 @@ def digest(site: Site, request: Request) -> Response:
     if found is not None and found.status in READABLE:
         made = content(_html(site.app.store, found.id).encode(), "text/html; charset=utf-8")
         return keep(request, made, cache=FIVE_MINUTES, **{POLICY: LETTER})
-    links = [(letter.url, f"{newsletter.title}, {site.day(letter.date)}") for letter in letters(site, newsletter, 5)]
+    links = [(link.url, f"{newsletter.title}, {site.day(link.date)}") for link in digest_links(site, newsletter, 5)]
     archive = (site.to("n", newsletter.slug, end="/"), f"All letters of {newsletter.title}")
     if found is not None and found.status is DigestStatus.CANCELLED:
         raise Missing("This letter was taken back", "It is not available any more.", status=410,
@@ -78,7 +78,7 @@ def digest(site: Site, request: Request) -> Response:
     raise Missing("No such letter", f"{newsletter.title} has no letter under this address.", links=(*links, archive))
 
 
-def letters(site: Site, newsletter: Newsletter, limit: int) -> list[Letter]:
+def digest_links(site: Site, newsletter: Newsletter, limit: int) -> list[DigestLink]:
     """The newest digests that readers may see; the first few with the titles of their articles."""
     with site.app.store.read() as connection:
         found = digests.listed(connection, newsletter=newsletter.slug, statuses=LISTED, limit=limit)
@@ -87,8 +87,10 @@ def letters(site: Site, newsletter: Newsletter, limit: int) -> list[Letter]:
             ids = digests.public_ids(connection, one.id)
             known = articles.by_ids(connection, ids)
             titles[one.id] = tuple(known[i].title for i in _still_public(ids, known))
-    return [Letter(site.to("n", newsletter.slug, one.name), local_date(site.app.config, one), titles.get(one.id, ()))
-            for one in found]
+    return [
+        DigestLink(site.to("n", newsletter.slug, one.name), local_date(site.app.config, one), titles.get(one.id, ()))
+        for one in found
+    ]
 
 
 def write_to(site: Site) -> str:

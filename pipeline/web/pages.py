@@ -17,12 +17,12 @@ from pipeline.store import articles, meta
 from pipeline.web import mailbox, newsletters
 from pipeline.web.answers import FIVE_MINUTES, FOR_EVER, Missing, keep
 from pipeline.web.feeds import FeedFiles, feed_links
-from pipeline.web.newsletters import Letter
+from pipeline.web.newsletters import DigestLink
 from pipeline.web.shell import ARTICLE
 from pipeline.web.site import Site
 
 CARDS = 12
-LETTERS = 3
+DIGESTS = 3
 MAILS = 20
 MAX_ID_DIGITS = 18   # what a database takes for a number
 NEVER_FOR_ROBOTS = ("u", "mail")
@@ -34,7 +34,7 @@ class Offer:
 
     newsletter: Newsletter
     url: str
-    letters: tuple[Letter, ...]
+    digests: tuple[DigestLink, ...]
 
 
 def home(site: Site, files: FeedFiles, _request: Request) -> Response:
@@ -45,7 +45,7 @@ def home(site: Site, files: FeedFiles, _request: Request) -> Response:
     mails = mailbox.newest(mailbox.folder(config), MAILS) if config.site.demo and config.mail else []
     return site.page(
         "home", feeds=feed_links(site, files), articles=cards, mails=mails, today=site.app.now(),
-        offers=[Offer(n, site.to("n", n.slug, end="/"), tuple(newsletters.letters(site, n, LETTERS)))
+        offers=[Offer(n, site.to("n", n.slug, end="/"), tuple(newsletters.digest_links(site, n, DIGESTS)))
                 for n in config.newsletters],
     )
 

@@ -31,7 +31,7 @@ ARTICLE = (
 """A page with an article's own HTML. Its pictures may stand on other servers, which learn no address of ours."""
 
 MAIL = (
-    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'none'; "
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
 """A page that shows a mail in a frame, which inherits this policy: opening a mail tells nobody."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -107,8 +108,14 @@ class Site:
 
 def open_site(app: App) -> Site:
     return Site(
-        app=app, pages=Pages([FOLDER / "templates"]),
+        app=app, pages=_pages(),
         style=content((FOLDER / "style.css").read_bytes(), "text/css; charset=utf-8"),
         icon=content((FOLDER / "favicon.svg").read_bytes(), "image/svg+xml"),
         prefix=urlsplit(app.config.site.public_url).path.rstrip("/"), zone=ZoneInfo(app.config.site.timezone),
     )
+
+
+@lru_cache(1)
+def _pages() -> Pages:
+    """Compiled once in a process, however often a changed config has the site opened anew."""
+    return Pages([FOLDER / "templates"])

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import hashlib
 import shutil
-import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
@@ -22,13 +21,15 @@ from starlette.applications import Starlette
 
 from pipeline.app import App, open_app
 from pipeline.audience.subscriptions import Request, add
+from pipeline.config import load
 from pipeline.jobs.declare import declare
 from pipeline.jobs.steps import cycle
 from pipeline.jobs.worker import working
-from pipeline.mail.tokens import UNSUBSCRIBE
+from pipeline.mail.tokens import UNSUBSCRIBE, load_or_create
 from pipeline.model.newsletters import Digest
 from pipeline.store import digests, subscribers
-from pipeline.web.app import build, server
+from pipeline.store.engine import Store
+from pipeline.web.app import bind, build, server
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)  # a Monday; in Stockholm 08:30
 
@@ -80,6 +81,9 @@ former = ["lamp"]
 [mail]
 sender = "The Beacon <news@beacon.example>"
 reply_to = "desk@beacon.example"
+
+[web]
+listen = "127.0.0.1:0"
 """
 
 FERRY = """---
@@ -144,7 +148,9 @@ class House:
 
     @property
     def mail_path(self) -> str:
-        return f"/mail/{next((self.folder / 'mailbox' / 'new').iterdir()).name}"
+        """Of the mail to the person whose subscription is number 1; the demo's own reader got one, too."""
+        mails = (self.folder / "mailbox").glob("*/*")
+        return next(f"/mail/{path.name}" for path in mails if b"To: jonna@" in path.read_bytes())
 
     def token(self, subscription_id: int = 1) -> str:
         return self.app.keyring.sign(UNSUBSCRIBE, str(subscription_id))
@@ -184,9 +190,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def house(prepared: Path, tmp_path: Path) -> Iterator[House]:
     folder = tmp_path / "site"
     shutil.copytree(prepared, folder)
-    app = open_app(folder / "config.toml", now=lambda: NOW)
-    yield House(app, folder)
-    app.close()
+    config = load(folder / "config.toml")
+    # as open_app makes it, but for the migrations, which `prepared` has run
+    store = Store(config.store.url.get_secret_value())
+    yield House(App(config, store, load_or_create(folder / "data" / "broadsheet.key"), lambda: NOW), folder)
+    store.close()
 
 
 async def asked(web: Starlette, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -219,7 +227,7 @@ def served(house: House) -> Iterator[Callable[[], HTTPConnection]]:
     """A real server on a loopback port; the value makes connections to it."""
     ready = threading.Event()
     running = server(house.app, on_ready=ready.set)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with bind(house.app.config.web) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
