@@ -160,13 +160,13 @@ def coming(
                     what = f"overdue, not sent: {verdict.reason}" if verdict.reason else "overdue: the next run does it"
                     rows.append((verdict.slot.due_at, schedule.timezone, name, what))
                 slots = islice(schedule.times.due(now, now + timedelta(days=days)), count)
-                rows += [(due.due_at, schedule.timezone, name, schedule.times.describe()) for due in slots]
+                rows += [(due.due_at, schedule.timezone, name, schedule.times.said) for due in slots]
         rows.sort(key=lambda row: (row[0], row[2]))
         with app.store.read() as connection:
             held = digests.listed(connection, statuses=[DigestStatus.HELD])
         stopped = stopped_reason(app)
-    terminal.table(("local time", "", "send", ""), [
-        (local(due_at, zone), f"{due_at:%d %b %H:%M} UTC", name, what) for due_at, zone, name, what in rows])
+    terminal.table(("local time", "", "", "send", ""), [
+        (local(due_at, zone), zone, f"{due_at:%d %b %H:%M} UTC", name, what) for due_at, zone, name, what in rows])
     if not rows:
         terminal.line(f"Nothing is due within {plural(days, 'day')}.")
     for digest in held:

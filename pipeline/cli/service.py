@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, Terminal, here, leave, local
+from pipeline.errors import BroadsheetError
 
 if TYPE_CHECKING:
     from pipeline.app import App
@@ -22,8 +24,19 @@ if TYPE_CHECKING:
 AGAIN = timedelta(hours=1)
 """How long a failure is not told again."""
 
+KEPT = "The config was changed and can't be used; the old one stays in force."
+
 LOOK_S = 2.0
 """Seconds between two looks at whether config.toml was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What the service lives by until the config changes."""
+
+    config: Config
+    listener: socket.socket
+    stamp: tuple[int, int]       # the config file's, from before it was read
 
 
 class Stoppable(Protocol):
@@ -61,21 +74,24 @@ def run(context: typer.Context) -> None:
     from pipeline.web.app import bind
 
     terminal = here(context)
+    stamp = file_stamp(terminal.config)
     config = configuration.load(terminal.config)
-    listener = bind(config.web)
-    try:
-        first = True
-        while True:
-            following = _serve(terminal, config, listener, first=first)
-            if following is None:
-                break
-            if following.web.listen != config.web.listen:
-                moved = bind(following.web)
-                listener.close()
-                listener = moved
-            config, first = following, False
-    finally:
-        listener.close()
+    life: Life | None = Life(config, bind(config.web), stamp)
+    before: Life | None = None
+    while life is not None:
+        try:
+            following = _serve(terminal, life, first=before is None)
+        except BroadsheetError as error:
+            life.listener.close()
+            if before is None:
+                raise
+            terminal.error(error)
+            terminal.note(KEPT, "")
+            life = Life(before.config, bind(before.config.web), life.stamp)
+            continue
+        before = life
+        life.listener.close()
+        life = following
     terminal.note("Stopped. A start goes on where this one ended.", "")
 
 
@@ -88,8 +104,8 @@ def first_cycle(terminal: Terminal, app: App, worker: str) -> Report:
         return cycle(app, Worker(worker), watch=watch)
 
 
-def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first: bool) -> Config | None:
-    """One life of the service under one config; the config to go on with, or None to end."""
+def _serve(terminal: Terminal, life: Life, *, first: bool) -> Life | None:
+    """Serve under one config, until it changes or the operator ends it; the life to go on with, or None to end."""
     from pipeline.app import assemble, utc_now
     from pipeline.cli.logs import write_logs
     from pipeline.cli.telling import stopped_reason, tell_report, values
@@ -99,6 +115,7 @@ def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first
     from pipeline.web.app import server
 
     write_logs()
+    config = life.config
     app = assemble(config, now=terminal.now or utc_now)
     try:
         declare(app.store, config, app.now())
@@ -113,8 +130,8 @@ def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first
             web = server(app, on_ready=lambda: _ready(terminal, app, first=first))
             clock.start()
             try:
-                with _reloading(terminal, app, web) as changed:
-                    web.run(sockets=[listener.dup()])
+                with _reloading(terminal, app, life, web) as changed:
+                    web.run(sockets=[life.listener.dup()])
             finally:
                 clock.stop()
             return changed[0] if changed else None
@@ -123,13 +140,13 @@ def _serve(terminal: Terminal, config: Config, listener: socket.socket, *, first
 
 
 @contextmanager
-def _reloading(terminal: Terminal, app: App, web: Stoppable) -> Iterator[list[Config]]:
+def _reloading(terminal: Terminal, app: App, life: Life, web: Stoppable) -> Iterator[list[Life]]:
     """Watch config.toml: a changed valid file ends the server so that it starts anew with it, a bad one is refused
-    and the old kept. The list holds the new config where there is one."""
-    changed: list[Config] = []
+    and the old kept. The list holds the next life where there is one."""
+    changed: list[Life] = []
     ended = threading.Event()
     watcher = threading.Thread(
-        target=_watch_file, args=(terminal, app, web, changed, ended), name="config", daemon=True)
+        target=_watch_file, args=(terminal, app, life, web, changed, ended), name="config", daemon=True)
     watcher.start()
     try:
         yield changed
@@ -139,33 +156,35 @@ def _reloading(terminal: Terminal, app: App, web: Stoppable) -> Iterator[list[Co
 
 
 def _watch_file(
-    terminal: Terminal, app: App, web: Stoppable, changed: list[Config], ended: threading.Event
+    terminal: Terminal, app: App, life: Life, web: Stoppable, changed: list[Life], ended: threading.Event
 ) -> None:
     from pipeline import config as configuration
     from pipeline.desk.preflight import vanished
-    from pipeline.errors import BroadsheetError
+    from pipeline.web.app import bind
 
-    path = app.config.path
-    seen = _stamp(path)
+    path, seen = app.config.path, life.stamp
     while not ended.wait(LOOK_S):
-        now = _stamp(path)
-        if now == seen:
+        stamp = file_stamp(path)
+        if stamp == seen:
             continue
-        seen = now
+        seen = stamp
         try:
             config = configuration.load(path)
             vanished(app.store, config)
+            moves = config.web.listen != app.config.web.listen
+            listener = bind(config.web) if moves else life.listener.dup()
         except BroadsheetError as error:
             terminal.error(error)
-            terminal.note("The config was changed and can't be used; the old one stays in force.", "")
+            terminal.note(KEPT, "")
             continue
         terminal.note("The config was changed; starting anew with it.", "")
-        changed.append(config)
+        changed.append(Life(config, listener, stamp))
         web.should_exit = True
         return
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Changes whenever a file does; (0, 0) where there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -233,6 +252,8 @@ class _Teller:
 
 def _after_once(app: App, report: Report) -> str:
     mail = app.config.mail
+    if report.problems:
+        return "put right what is named above (✗). Nothing of it was sent; its articles wait for the next digest."
     if report.digests and mail is not None and mail.transport == "maildir" and report.delivered.total:
         return f"look into {mail.maildir}, or `broadsheet audit`; `broadsheet run` serves the pages."
     if report.delivered.total:
