@@ -28,7 +28,7 @@ import pytest
 pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("FAULT_KILLS", "50"))
-PEOPLE = 40
+PEOPLE = 150
 SEED = int(os.environ.get("FAULT_SEED", "20261122"))
 
 CONFIG = """
@@ -73,11 +73,11 @@ def fresh() -> Iterator[Path]:
 
 
 def test_kill_anywhere_and_run_again(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    duration, first_mail = undisturbed(fresh)
+    duration, first_mail, last_mail = undisturbed(fresh)
     draw = random.Random(SEED)
     landed: Counter[str] = Counter()
     for trial in range(KILLS):
-        moment = draw.uniform(0.0, duration) if trial % 2 else draw.uniform(first_mail, duration)
+        moment = draw.uniform(0.0, duration) if trial % 2 else draw.uniform(first_mail, last_mail)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(shutil.copytree(fresh, Path(name) / "site"))
             while kill_once(folder, moment):
@@ -97,14 +97,14 @@ def test_kill_anywhere_and_run_again(fresh: Path, capsys: pytest.CaptureFixture[
 
 def test_the_check_finds_what_is_not_settled(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Positive control: with recovery taken out, the same trials leave people without their digest."""
-    duration, first_mail = undisturbed(fresh)
+    _, first_mail, last_mail = undisturbed(fresh)
     draw = random.Random(SEED)
     short = 0
-    trials = max(5, KILLS // 5)
+    trials = max(8, KILLS // 5)
     for _ in range(trials):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(shutil.copytree(fresh, Path(name) / "site"))
-            kill_once(folder, draw.uniform(first_mail, duration))
+            kill_once(folder, draw.uniform(first_mail, last_mail))
             broken = ("import pipeline.jobs.steps as s; s.recover_dead = lambda *_: {}; "
                       "from pipeline.__main__ import main; main()")
             subprocess.run([sys.executable, "-c", broken, "once"], cwd=folder, capture_output=True, check=False,
@@ -133,16 +133,16 @@ def kill_once(folder: Path, moment: float) -> bool:
     return False
 
 
-def undisturbed(fresh: Path) -> tuple[float, float]:
-    """(seconds that a run takes, seconds until its first mail)."""
+def undisturbed(fresh: Path) -> tuple[float, float, float]:
+    """Seconds that a run takes, and until its first and its last mail."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(shutil.copytree(fresh, Path(name) / "site"))
         began = time.time()
         assert broadsheet(folder, "once").returncode == 0
         duration = time.time() - began
-        first = min(path.stat().st_mtime for path in (folder / "mailbox" / "new").iterdir())
+        times = [path.stat().st_mtime - began for path in (folder / "mailbox" / "new").iterdir()]
         assert set(mails(folder).values()) == {1}
-    return duration, max(0.0, first - began)
+    return duration, min(times), max(times)
 
 
 def where(folder: Path) -> str:
