@@ -91,6 +91,12 @@ for group in (setup, service, stages, sending, ledger, articles, people):
     group.register(app)
 
 
+def print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"broadsheet {__version__}")
+        leave(0)
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -99,11 +105,9 @@ def root(
     as_json: Annotated[bool, typer.Option(
         "--json", help="One JSON object on standard output, all else on standard error.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help=f"Show where an error arose; also ${DEBUG_ENV}=1.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    _version: Annotated[bool, typer.Option(
+        "--version", help="Print the version.", is_eager=True, callback=print_version)] = False,
 ) -> None:
-    if version:
-        typer.echo(f"broadsheet {__version__}")
-        leave(0)
     setting = context.obj if isinstance(context.obj, Setting) else Setting()
     path = config or Path(os.environ.get(ENV) or DEFAULT)
     context.obj = Terminal(path, as_json=as_json, debug=debug, now=setting.now)

@@ -12,6 +12,9 @@ from pipeline.jobs.steps import Report
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import digests, meta
 
+MOST_MISSED = 3
+"""Missed sends that are named one by one after a long standstill."""
+
 NOTHING_NEW = "Nothing was new: no article came in, no file was written, nothing was sent."
 
 
@@ -69,8 +72,10 @@ def summary(app: App, report: Report) -> Iterator[tuple[str, str]]:
                             f"{shown(app.config.paths.feeds)}, {report.published.unchanged} unchanged")
     for digest in report.digests:
         yield "Composed", described(app, digest)
-    for text in report.missed:
-        yield "Missed", text
+    for text in report.missed[-MOST_MISSED:]:
+        yield "Not sent", text
+    if (more := len(report.missed) - MOST_MISSED) > 0:
+        yield "Not sent", f"and {plural(more, 'earlier one')}; `broadsheet runs` lists them"
     if report.delivered.total:
         numbers = ", ".join(f"{n:,} {state}" for state, n in report.delivered.numbers.items())
         yield "Delivered", numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pipeline.config import Newsletter, NewsletterSchedule
-from pipeline.model.runs import Run, Slot, decide_due
+from pipeline.model.runs import Run, Slot, SlotVerdict, decide_due
 from pipeline.schedules import Schedule
 from pipeline.store import Connection, declared, runs
 from pipeline.store.engine import Store
@@ -29,19 +29,22 @@ def due_since(
     return [Slot(schedule, due.nominal, due.due_at) for due in times.due(after, now)] if after < now else []
 
 
-def enqueue_due(store: Store, newsletter: Newsletter, schedule: NewsletterSchedule, now: datetime) -> list[Slot]:
-    """Give every slot that came due since the last look a row, queued or skipped with its reason; the queued ones."""
+def enqueue_due(
+    store: Store, newsletter: Newsletter, schedule: NewsletterSchedule, now: datetime
+) -> list[SlotVerdict]:
+    """Give every slot that came due since the last look a row, queued or skipped with its reason; what was decided
+    of those that had none."""
     job = job_name(newsletter.slug, schedule.slug)
-    queued = []
+    decided = []
     with store.write() as connection:
         row = declared.schedule(connection, declared.newsletter_id(connection, newsletter.slug), schedule.slug)
         slots = due_since(connection, job, schedule.slug, schedule.times, row.since, now)
         for verdict in decide_due(slots, now, catch_up=schedule.catch_up, max_lateness=schedule.lateness):
             fresh = runs.enqueue(connection, job, verdict.slot.due_at, now=now, nominal=verdict.slot.nominal,
                                  reason=verdict.reason)
-            if fresh and verdict.runs:
-                queued.append(verdict.slot)
-    return queued
+            if fresh:
+                decided.append(verdict)
+    return decided
 
 
 def slot_of(run: Run) -> tuple[str, Slot]:
