@@ -33,7 +33,7 @@ MAX_DAYS_AGO = 10_000
 
 _FENCES = {"---": ("---", "..."), "+++": ("+++",)}
 _META_CHARSET = re.compile(rb"<meta\b[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
-_FIRST_HEADING = re.compile(r"\A\s*(?:#{1,6}[ \t]+(?P<hash>.+?)[ \t]*#*[ \t]*|(?P<line>[^\n]+)\n=+[ \t]*)(?:\n|\Z)")
+_FIRST_HEADING = re.compile(r"(?:#{1,6}[ \t]+(?P<hash>[^\n]+)|(?P<line>[^\n]+)\n=+[ \t]*)(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,9 @@ def _keys(name: str, source: str, *, toml: bool) -> dict[str, Any]:
 
 
 def _markdown(body: str) -> Found:
+    body = body.lstrip()
     heading = _FIRST_HEADING.match(body)
-    title = (heading["hash"] or heading["line"] or "") if heading else ""
+    title = (heading["hash"] or heading["line"]).strip().rstrip("#") if heading else ""
     return Found(title=_plain_title(title), html=markdown_html(body[heading.end() :] if heading else body))
 
 

@@ -56,7 +56,7 @@ def read_page(name: str, text: str) -> Found:
 def _tree(name: str, text: str) -> lxml_html.HtmlElement:
     """libxml2 drops what follows after 255 levels or 10 MB of text, so both are capped before it sees them."""
     try:
-        root = lxml_html.document_fromstring(shallow(legal_text(text[:MAX_HTML * 2])))
+        root = lxml_html.document_fromstring(shallow(legal_text(text[:MAX_HTML])))
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         raise ParseError(name, "holds no text") from error
     return root

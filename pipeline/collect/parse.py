@@ -47,7 +47,7 @@ _MAGIC = {
     b"ID3": "is sound",
 }
 _HTML = re.compile(
-    rb"^(?:\s|<!--.*?-->|<\?xml[^>]*>)*(?:<!doctype\s+html|<html|<head|<body)", re.IGNORECASE | re.DOTALL
+    rb"\s*(?:(?:<!--(?:[^-]|-(?!->))*+-->|<\?xml[^>]*>)\s*)*+(?:<!doctype\s+html|<html|<head|<body)", re.IGNORECASE
 )
 _FEED_LINK = re.compile(
     r"<link\b[^>]{0,500}\btype\s*=\s*[\"']?application/(?:rss\+xml|atom\+xml|feed\+json)[^>]*>", re.IGNORECASE

@@ -48,7 +48,7 @@ _PREFIX = {
 }
 _MARKUP = re.compile(
     r"</?(?:a|abbr|b|blockquote|br|cite|code|dd|del|div|dl|dt|em|figure|font|h[1-6]|hr|i|iframe|img|ins|kbd|li|ol|p|"
-    r"pre|q|s|small|span|strong|sub|sup|table|td|tr|tt|u|ul|var|video)\b[^>]*>|&(?:[a-z]{2,8}|#\d{2,6}|#x[0-9a-f]{2,5});",
+    r"pre|q|s|small|span|strong|sub|sup|table|td|tr|tt|u|ul|var|video)\b[^<>]*>|&(?:[a-z]{2,8}|#\d{2,6}|#x[0-9a-f]{2,5});",
     re.IGNORECASE,
 )
 _BLOCK = re.compile(r"<(?:p|br|div|ul|ol|table|blockquote|h[1-6]|pre|figure)\b", re.IGNORECASE)

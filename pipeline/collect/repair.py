@@ -22,7 +22,6 @@ MAX_RUN = 256  # characters that could be a mail address, in a row: feedparser's
 
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});)")
 _ILLEGAL_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[1-2]|1[4-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));")
@@ -34,10 +33,7 @@ def mended(body: bytes, charset: str = "") -> bytes:
     named encoding, characters XML does not allow, HTML's entities ("&nbsp;"), bare ampersands."""
     text = _DECLARATION.sub("", legal_text(_decoded(body, charset)))
     text = text[max(text.find("<"), 0):]
-    parts = _CDATA.split(text)
-    parts[::2] = [_BARE_AMPERSAND.sub("&amp;", _ENTITY.sub(_character, _ILLEGAL_REFERENCE.sub("", p)))
-                  for p in parts[::2]]
-    return "".join(parts).rstrip().encode()
+    return "".join(_with_entities_mended(text)).rstrip().encode()
 
 
 def read_loosely(body: bytes, url: str) -> tuple[str, str, list[Found]]:
@@ -58,6 +54,18 @@ def read_loosely(body: bytes, url: str) -> tuple[str, str, list[Found]]:
         raise ParseError(url, f"is not a feed that can be read: {_sentence(reason)}")
     feed = result.get("feed", {})
     return plain_of(str(feed.get("title") or "")), str(feed.get("language") or ""), found
+
+
+def _with_entities_mended(text: str) -> Iterator[str]:
+    """Leave CDATA sections as they are. By hand, because a pattern would look for each one's end to the end."""
+    position = 0
+    while position < len(text):
+        start = text.find("<![CDATA[", position)
+        end = text.find("]]>", start) if start >= 0 else -1
+        outside = text[position : start if end >= 0 else len(text)]
+        yield _BARE_AMPERSAND.sub("&amp;", _ENTITY.sub(_character, _ILLEGAL_REFERENCE.sub("", outside)))
+        position = end + 3 if end >= 0 else len(text)
+        yield text[start:position] if end >= 0 else ""
 
 
 def _decoded(body: bytes, charset: str) -> str:

@@ -61,7 +61,8 @@ _IMG = re.compile(r"<img\b[^>]*>")
 _PIXEL = re.compile(r' (?:width|height)="0*[01]?"| style=')
 _BOX = re.compile(rf"(</?)(?:{'|'.join(_BOXES)})(?=[ >])")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
-_NOSCRIPT = re.compile(r"</?noscript\b[^>]*>", re.IGNORECASE)  # holds the picture that a script would load
+_NOSCRIPT = re.compile(r"</?noscript\b[^<>]*>", re.IGNORECASE)  # holds the picture that a script would load
+_LONG_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9]*)\s[^<>]{20000,}>")  # 100,000 attributes cost nh3 2 s
 _MARKUP = re.compile("([<>=])")
 _OVERLAY = "\u0338"  # NFC composes it with a "<", "=" or ">" before it: markup would turn into text
 
@@ -79,7 +80,7 @@ def clean_html(source: str, *, base_url: str = "") -> str:
     article has its own. What is longer than MAX_HTML is cut, what nests deeper than MAX_DEPTH is flattened.
     `clean_html(clean_html(x)) == clean_html(x)`.
     """
-    text = _NOSCRIPT.sub("", _legal_html(source))
+    text = _NOSCRIPT.sub("", _LONG_TAG.sub(r"<\1>", _legal_html(source[:MAX_HTML])))
     if "<" not in text and "&" not in text:
         return html.escape(text, quote=False).strip()
     text = shallow(text)
@@ -98,7 +99,6 @@ def shallow(source: str, limit: int = MAX_DEPTH) -> str:
 
     It counts in one linear pass, before any parser sees the text. It is a cap on cost, not a sanitiser.
     """
-    source = source[:MAX_HTML]
     if source.count("<") <= limit and "<!--" not in source:
         return source
     out: list[str] = []

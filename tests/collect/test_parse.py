@@ -235,6 +235,18 @@ def test_the_charset_of_the_answer_helps_where_the_document_names_none() -> None
     assert parse(body, "text/xml; charset=koi8-r").articles[0].title == "Привет"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"<rss>" + b"<![CDATA[" * 100_000, b"<!---->" * 500 + b"x<", b"<rss>" + b"<a " * 30_000,
+     b"<rss>" + b"&x" * 200_000,
+     rss(f"<item><description><![CDATA[{'<a ' * 150_000}]]></description></item>").encode()],
+)
+def test_what_repeats_without_end_is_read_in_one_pass(body: bytes) -> None:
+    """A pattern that looks to the end for each beginning would take minutes on these."""
+    with contextlib.suppress(ParseError):
+        parse(body)
+
+
 FRAGMENTS = st.sampled_from([
     "<?xml version='1.0'?>", "<rss>", "<channel>", "<item>", "</item>", "<title>", "</title>", f"<feed {ATOM_NS}>",
     "<entry>", "<link href='x'/>", "<![CDATA[", "]]>", "&nbsp;", "&", "<!--", "<!DOCTYPE x>", "text", "\x00", "\ud800",
