@@ -26,7 +26,7 @@ AGAIN = timedelta(hours=1)
 
 KEPT = "The config was changed and can't be used; the old one stays in force."
 
-LOOK_S = 2.0
+LOOK_S = 0.5
 """Seconds between two looks at whether config.toml was changed."""
 
 

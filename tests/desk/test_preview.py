@@ -1,0 +1,116 @@
+"""A preview is the very mail of the next send, and making it changes nothing."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.desk.preview import MADE_UP, preview, preview_by_hand
+from pipeline.errors import UsageError
+
+MADE_ANEW = (
+    (rb"=_([0-9a-z]{8,40})\b", "the nonce, which is the boundary"),
+    (rb"(?m)^Date: ([^\n]*)$", "the freeze's time"),
+    (rb"(?m)^Message-ID: <([0-9a-f]{32})@", "made from the digest's secret"),
+)
+
+
+def test_the_bytes_are_those_of_the_real_send(make_site: Any) -> None:
+    site = make_site()
+    site.accept([f"Article {n} with “quotes”, <tags> & a long line of words that has to be folded somewhere" for n in
+                 range(1, 4)])
+    site.subscribe("ann@here.example", start_seq=0)
+    site.subscribe("bob@here.example", start_seq=2)
+    site.subscribe("cid@here.example", schedule="weekly", start_seq=1)
+    newsletter = site.app.config.newsletter("lantern")
+    names = ("ann", "bob", "cid")
+    shown = {}
+    for name in names:
+        found = preview(site.app, newsletter, address=f"{name}@here.example")
+        assert found.sheet is not None, found.nothing
+        shown[f"{name}@here.example"] = found.sheet.eml
+    assert len({len(eml) for eml in shown.values()}) > 1, "windows differ, so mails do"
+    site.advance(hours=2)
+    site.send()
+    sent = {str(mail["To"]): raw for mail, raw in zip(site.mails(), _raw(site), strict=True)}
+    assert sent.keys() == shown.keys()
+    for address, eml in shown.items():
+        assert _comparable(eml.replace(b"\r\n", b"\n")) == _comparable(sent[address]), address
+
+
+def test_the_comparison_sees_one_changed_byte() -> None:
+    eml = b"Date: today\nMessage-ID: <" + b"a" * 32 + b"@x>\nboundary: =_abcdefgh12\n\nHello\n"
+    assert _comparable(eml) == _comparable(eml.replace(b"today", b"later").replace(b"abcdefgh12", b"12345678"))
+    assert _comparable(eml) != _comparable(eml.replace(b"Hello", b"Hallo"))
+
+
+def test_nothing_in_the_database_changes(make_site: Any) -> None:
+    site = make_site()
+    site.accept(["Article one"])
+    site.subscribe("ann@here.example", start_seq=0)
+    newsletter = site.app.config.newsletter("lantern")
+    before = _dump(site)
+    assert preview(site.app, newsletter, schedule="daily").sheet is not None
+    assert preview(site.app, newsletter, address="ann@here.example").sheet is not None
+    assert preview_by_hand(site.app, newsletter).sheet is not None
+    assert _dump(site) == before
+    assert not (site.folder / "mailbox").exists()
+
+
+@given(people=st.lists(st.integers(0, 3), min_size=1, max_size=6))
+def test_a_made_up_reader_has_the_window_most_people_have(people: list[int]) -> None:
+    from pipeline.compose.choose import Plan
+    from pipeline.compose.window import decide_reach
+    from pipeline.desk.preview import _reader
+    from pipeline.store.subscribers import Audience
+
+    counted = {(start, start): people.count(start) for start in people}
+    plan = Plan(Audience(1, "", 1), decide_reach(counted, 9), capped=False, people=counted, chosen=(), notes=(),
+                empty="")
+    reader = _reader(None, plan, None)  # type: ignore[arg-type]
+    assert reader.address == MADE_UP
+    assert people.count(reader.start) == max(map(people.count, people))
+
+
+def test_who_gets_nothing_hears_why(make_site: Any) -> None:
+    site = make_site()
+    site.accept(["Article one"])
+    site.subscribe("ann@here.example", start_seq=0)
+    site.subscribe("bob@here.example", start_seq=1)
+    newsletter = site.app.config.newsletter("lantern")
+    assert "delivered before" in preview(site.app, newsletter, address="bob@here.example").nothing
+    weekly = preview(site.app, newsletter, schedule="weekly")
+    assert (weekly.people, weekly.nothing) == (0, "nobody is subscribed to this schedule")
+    with pytest.raises(UsageError, match="not subscribed"):
+        preview(site.app, newsletter, address="zed@here.example")
+    from pipeline.store import subscribers
+
+    with site.app.store.write() as connection:
+        subscribers.suppress(connection, "ann@here.example", "the mailbox does not exist", site.now)
+    assert preview(site.app, newsletter, address="ann@here.example").sheet is None
+
+
+def _comparable(eml: bytes) -> bytes:
+    """A mail with what a freeze makes up anew taken out."""
+    for pattern, _ in MADE_ANEW:
+        for found in set(re.findall(pattern, eml)):
+            eml = eml.replace(found, b"...")
+    return eml
+
+
+def _raw(site: Any) -> list[bytes]:
+    """The Maildir's files in the order of `site.mails()`, without the two lines that a Maildir adds."""
+    files = sorted((site.folder / "mailbox" / "new").iterdir(), key=lambda p: p.stat().st_mtime_ns)
+    return [path.read_bytes().split(b"\n", 2)[2] for path in files]
+
+
+def _dump(site: Any) -> list[str]:
+    with sqlite3.connect(f"file:{site.app.store.path}?mode=ro", uri=True) as connection:
+        dump = list(connection.iterdump())
+    connection.close()
+    return dump

@@ -1,0 +1,174 @@
+"""The sentences of `why`, each from made-up facts; and that they agree with what really chooses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.desk.why import (
+    DeliveryFacts,
+    DigestFacts,
+    Facts,
+    FeedFacts,
+    NewsletterFacts,
+    PersonFacts,
+    tell,
+    why_no_match,
+    why_not_chosen,
+)
+from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.deliveries import DeliveryState
+from pipeline.model.newsletters import DigestStatus, Window
+from pipeline.model.selection import Candidate, Rules, select
+
+NOW = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
+
+
+def article(number: int = 7, **values: Any) -> Article:
+    made = Article(
+        id=number, source="desk", source_title="The desk", guid="", url="", title=f"Article {number}", author="",
+        summary="", html="", published_at=NOW, first_seen_at=NOW, updated_at=NOW, accepted_seq=number,
+        accepted_at=NOW, status=ArticleStatus.ACCEPTED, story=number, revision=1, topics=("city",))
+    return replace(made, **values)
+
+
+def candidate(number: int, **values: Any) -> Candidate:
+    made = Candidate(id=number, source="desk", topics=("city",), story=number, accepted_seq=number,
+                     published_at=NOW + timedelta(minutes=number))
+    return replace(made, **values)
+
+
+def story(about: Article | None = None, **values: Any) -> str:
+    facts = Facts(article=about or article(), zone="Europe/Stockholm", now=NOW, **values)
+    return "\n".join(sentence for chapter in tell(facts) for sentence in chapter.sentences)
+
+
+def person(**values: Any) -> PersonFacts:
+    made = PersonFacts(address="ann@here.example", newsletter="lantern", status="confirmed", schedule="daily",
+                       start_seq=3, next_from=9, rules=Rules())
+    return replace(made, **values)
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        (article(), "Found on 1 June 2026 at 08:00 in the source \"desk\" (The desk)."),
+        (article(), "Accepted on 1 June 2026 at 08:00 as number 7."),
+        (article(revision=3), "this is revision 3"),
+        (article(mailable=False, reason="older than the backlog"), "for feeds only, no digest takes it: older than"),
+        (article(status=ArticleStatus.HELD, reason="90 at once"), "It is held: 90 at once."),
+        (article(status=ArticleStatus.HELD), "broadsheet articles release 7"),
+        (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn."),
+    ],
+)
+def test_the_article_itself(about: Article, said: str) -> None:
+    assert said in story(about)
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [
+        (FeedFacts("all", Rules(), 2, 5), "all: yes, number 2 of 5."),
+        (FeedFacts("all", Rules(topics=("health",)), 0, 5), "no, it takes only the topics health, and this article's"),
+        (FeedFacts("all", Rules(sources=("blog",)), 0, 5), "takes only the sources blog, and this one came from desk"),
+        (FeedFacts("all", Rules(), 0, 5, "The other"), 'no, "The other" tells the same story there.'),
+        (FeedFacts("all", Rules(limit=5, per_source=2), 0, 5), "it holds the newest 5, 2 of a source."),
+    ],
+)
+def test_a_feed(feed: FeedFacts, said: str) -> None:
+    assert said in story(feeds=(feed,))
+
+
+@pytest.mark.parametrize(
+    ("about", "newsletter", "said"),
+    [
+        (article(), NewsletterFacts("lantern", Rules(), people=4, waiting=3), "the next digest has it, for 3 of 4"),
+        (article(), NewsletterFacts("lantern", Rules(), people=4), "they subscribed later"),
+        (article(), NewsletterFacts("lantern", Rules()), "nobody is subscribed"),
+        (article(), NewsletterFacts("lantern", Rules(topics=("health",)), people=4, waiting=4), "no digest takes it"),
+        (article(mailable=False), NewsletterFacts("lantern", Rules(), people=4, waiting=4), "for feeds only"),
+        (article(status=ArticleStatus.HELD), NewsletterFacts("lantern", Rules(), people=4), "not while it is held"),
+        (article(), NewsletterFacts("lantern", Rules(), (DigestFacts("d1", DigestStatus.DONE),), people=1),
+         "it stood in the digest d1, which is done."),
+    ],
+)
+def test_a_newsletter(about: Article, newsletter: NewsletterFacts, said: str) -> None:
+    assert said in story(about, newsletters=(newsletter,))
+
+
+def test_a_persons_deliveries() -> None:
+    sent = DeliveryFacts("d1", DeliveryState.SENT, "", Window(4, 8), NOW, chosen=(7,), candidates=[candidate(7)],
+                         covered=True)
+    assert "covers numbers 5 to 8 for them: sent on 1 June 2026 at 08:00; the article is in it." in story(
+        people=(person(deliveries=(sent,)),))
+    bounced = replace(sent, state=DeliveryState.BOUNCED, reason="no such user", covered=False)
+    assert "bounced on 1 June 2026 at 08:00 (no such user)" in story(people=(person(deliveries=(bounced,)),))
+    limited = replace(sent, chosen=(8,), candidates=[candidate(7), candidate(8)], rules=Rules(limit=1))
+    assert "without this article, because the limit of 1 articles" in story(people=(person(deliveries=(limited,)),))
+    other = replace(sent, window=Window(0, 4))
+    assert "d1" not in story(people=(person(deliveries=(other,)),))
+
+
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [
+        (person(start_seq=7), "they never get it by mail"),
+        (person(next_from=6), 'the next "daily" has it'),
+        (person(next_from=6, status="unsubscribed"), "they are not confirmed"),
+        (person(next_from=6, rules=Rules(topics=("health",))), "lantern does not take it"),
+        (person(next_from=9), "is behind them"),
+        (person(suppressed="complained"), "never mailed: complained"),
+    ],
+)
+def test_a_persons_window(who: PersonFacts, said: str) -> None:
+    assert said in story(people=(who,))
+
+
+def test_a_story_told_twice() -> None:
+    other = article(3, source="blog", story=3)
+    told = story(article(7, story=3), siblings=(other, article(7, story=3)))
+    assert 'the same story as article 3 of "blog"' in told
+    assert "Article 3 came first" in told
+
+
+@pytest.mark.parametrize(
+    ("candidates", "rules", "said"),
+    [
+        ([candidate(7)], Rules(), ""),
+        ([candidate(8)], Rules(), "the digest did not have it"),
+        ([candidate(7, accepted_seq=99)], Rules(), "outside their window"),
+        ([candidate(7)], Rules(topics=("health",)), "only the topics health"),
+        ([candidate(7, story=2), candidate(2, fresh=False, told=True)], Rules(), "article 2 told them the same story"),
+        ([candidate(7, story=6), candidate(6)], Rules(), "article 6 tells the same story and came first"),
+        ([candidate(7), candidate(8)], Rules(per_source=1), "1 per source"),
+        ([candidate(7), candidate(8)], Rules(limit=1), "limit of 1 articles"),
+    ],
+)
+def test_why_an_article_was_not_chosen(candidates: list[Candidate], rules: Rules, said: str) -> None:
+    reason = why_not_chosen(7, candidates, Window(4, 20), rules, start_seq=1)
+    assert said in reason
+    assert bool(said) == bool(reason)
+
+
+CANDIDATES = st.lists(
+    st.builds(candidate, st.integers(1, 12), story=st.integers(1, 4), source=st.sampled_from("ab"),
+              topics=st.sampled_from([("x",), ("y",), ()]), fresh=st.booleans(), told=st.booleans()),
+    max_size=10, unique_by=lambda c: c.id)
+RULES = st.builds(Rules, topics=st.sampled_from([("*",), ("x",)]), sources=st.sampled_from([(), ("a",)]),
+                  limit=st.integers(1, 4), per_source=st.integers(0, 2))
+
+
+@given(CANDIDATES, RULES, st.integers(0, 6), st.integers(0, 6), st.integers(6, 12))
+def test_there_is_a_reason_exactly_for_what_is_not_chosen(
+    candidates: list[Candidate], rules: Rules, start_seq: int, start: int, cut: int
+) -> None:
+    window = Window(start, cut)
+    chosen = select(candidates, window, rules, start_seq=start_seq).ids
+    for one in candidates:
+        assert bool(why_not_chosen(one.id, candidates, window, rules, start_seq)) == (one.id not in chosen)
+        assert bool(why_no_match(one, rules)) == (not rules.match(one))
