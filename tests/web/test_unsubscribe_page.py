@@ -24,6 +24,7 @@ def test_a_get_shows_one_button_and_changes_nothing(house: Any) -> None:
     page = house.get(f"/u/{house.token()}")
     assert page.status == 200
     assert page.text.count("<button") == 1
+    assert '<form method="post" class="ask">' in page.text  # without an action: it posts to this very address
     assert "Unsubscribe j•••@example.org from The Beacon" in page.text
     assert "jonna" not in page.text
     assert page.headers["cache-control"] == "no-store"
