@@ -79,9 +79,7 @@ def open_app(path: Path, *, now: Callable[[], datetime] = utc_now) -> App:
 def assemble(config: Config, *, now: Callable[[], datetime] = utc_now) -> App:
     store = Store(config.store.url.get_secret_value())
     migrate(store)
-    keyring = load_or_create(data_folder(config, store) / "broadsheet.key")
-    _check_key(store, keyring)
-    return App(config, store, keyring, now)
+    return App(config, store, _own_key(store, data_folder(config, store) / "broadsheet.key"), now)
 
 
 def data_folder(config: Config, store: Store) -> Path:
@@ -94,13 +92,19 @@ def shipped(name: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / name
 
 
-def _check_key(store: Store, keyring: Keyring) -> None:
-    """Refuse a key the database has not seen: every unsubscribe link in every sent mail would stop working."""
+def _own_key(store: Store, path: Path) -> Keyring:
+    """The database's key, made with it. Refuse one that it has not seen, and make none where it has seen one: every
+    unsubscribe link in every sent mail would stop working."""
     with store.read() as connection:
         known = meta.get(connection, meta.KEY_FINGERPRINT)
+    if known and not path.exists():
+        raise StoreError(str(path), f"the signing key of {store.name} is missing",
+                         hint="restore it from the same backup as the database")
+    keyring = load_or_create(path)
     if not known:
         with store.write() as connection:
             meta.put(connection, meta.KEY_FINGERPRINT, keyring.fingerprint)
     elif known != keyring.fingerprint:
         raise StoreError(store.name, "was made with another signing key than the one beside it",
                          hint="restore broadsheet.key from the same backup as the database")
+    return keyring

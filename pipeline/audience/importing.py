@@ -1,7 +1,8 @@
 """People from a CSV file: every line is judged by itself, and told by its number when it can't be taken.
 
 The first line names the columns, in any order: `address` (or `email`), and if they are there `schedule` and `consent`.
-Other columns are ignored, and said so. An import never takes back anybody who left.
+Other columns are ignored, and said so. Cells may be parted by semicolons, as spreadsheet programs do where numbers have
+commas. An import never takes back anybody who left, and moves nobody to another schedule unless it names one.
 """
 
 from __future__ import annotations
@@ -46,16 +47,17 @@ def import_csv(
     done = Imported()
     lines = _lines(path, done)
     slugs = [s.slug for s in newsletter.schedules]
-    default = schedule or newsletter.default_schedule.slug
     while chunk := list(islice(lines, CHUNK)):
         with store.write() as connection:
             for number, values in chunk:
-                wanted = values.get("schedule") or default
+                named = values.get("schedule") or schedule
+                wanted = named or newsletter.default_schedule.slug
                 try:
                     if wanted not in slugs:
                         raise UsageError(f"schedule {wanted!r}", "there is none", hint=_hint(wanted, slugs))
                     how = add(connection, Request(values["address"], newsletter.slug, wanted,
-                                                  values.get("consent") or consent, start_seq), now, revive=False)
+                                                  values.get("consent") or consent, start_seq), now,
+                              revive=False, switch=bool(named))
                 except BroadsheetError as error:
                     done.problems.append((number, str(error)))
                 else:
@@ -65,7 +67,8 @@ def import_csv(
 
 def _lines(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, column -> value) for every line that is not empty."""
-    reader = csv.reader(io.StringIO(_read(path), newline=""), dialect="excel")
+    text = _read(path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
         wanted = next((name for name in ADDRESS_COLUMNS if name in columns), "")
@@ -81,6 +84,12 @@ def _lines(path: Path, done: Imported) -> Iterator[tuple[int, dict[str, str]]]:
                 yield reader.line_num, {"address": "", **found}
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}", f"is no CSV: {error}") from error
+
+
+def _delimiter(text: str) -> str:
+    """The one of the first line, in which no name of a column holds either."""
+    first = text.lstrip().partition("\n")[0]
+    return ";" if ";" in first and "," not in first else ","
 
 
 def _read(path: Path) -> str:

@@ -34,11 +34,13 @@ class Request:
     start_seq: int | None = None   # None: their first window starts now
 
 
-def add(connection: Connection, request: Request, now: datetime, *, revive: bool) -> Joined:
+def add(
+    connection: Connection, request: Request, now: datetime, *, revive: bool, switch: bool = True
+) -> Joined:
     """Subscribe one person, confirmed: the operator vouches for their consent.
 
-    `revive` says whether somebody who once left may be taken back; an import never does. Raises UsageError where the
-    address is none.
+    `revive` says whether somebody who once left may be taken back; an import never does. `switch` says whether the
+    schedule was asked for, and somebody subscribed already moves to it. Raises UsageError where the address is none.
     """
     address, key = read_address(request.address)
     if not request.consent.strip():
@@ -50,7 +52,7 @@ def add(connection: Connection, request: Request, now: datetime, *, revive: bool
     if known is not None and known.status is SubscriptionStatus.UNSUBSCRIBED and not revive:
         return Joined.KEPT_OUT
     if known is not None and known.status is SubscriptionStatus.CONFIRMED:
-        if known.schedule == request.schedule:
+        if known.schedule == request.schedule or not switch:
             return Joined.ALREADY
         subscribers.switch_schedule(connection, known.id, request.schedule, now)
         return Joined.SWITCHED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -39,9 +40,16 @@ def read_folder(folder: Path) -> FolderRead:
         try:
             read.documents.append(Document(name, _read(path)))
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            read.problems.append(f"{path}: can't be read: {reason}")
+            read.problems.append(f"{path}: can't be read: {_reason(error)}".encode("utf-8", "replace").decode())
     return read
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno == errno.ELOOP:
+        return "it is a link, and links are not followed"
+    return error.strerror or type(error).__name__
 
 
 def _files(folder: Path, problems: list[str]) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from pipeline.collect.decide import (
     Known,
@@ -38,6 +39,9 @@ from pipeline.store.sources import SourceState
 
 AT_ONCE = 8
 """Sources polled at the same time."""
+
+LONGEST_WAIT = timedelta(days=8)
+"""Longer than any back-off, and than any server's Retry-After that is heeded."""
 
 
 @dataclass(slots=True)
@@ -94,7 +98,8 @@ def is_due(source: Source, states: dict[str, SourceState], now: datetime) -> boo
     state = states.get(source.slug)
     if source.folder is not None or state is None or state.next_poll_at is None:
         return True
-    return now >= state.next_poll_at or state.next_poll_at > now + timedelta(days=8)  # a clock that once ran ahead
+    # the second: a clock that once ran ahead, or an interval that was shortened
+    return now >= state.next_poll_at or state.next_poll_at > now + max(source.every, LONGEST_WAIT)
 
 
 def poll_source(store: Store, config: Config, fetcher: Fetcher, source: Source, now: datetime) -> Poll:
@@ -103,8 +108,10 @@ def poll_source(store: Store, config: Config, fetcher: Fetcher, source: Source, 
     with store.read() as connection:
         state = sources.state(connection, source.slug)
     try:
-        batch = _from_folder(source, config, now, poll) if source.folder else _from_url(source, config, fetcher,
-                                                                                       state, now, poll)
+        if source.folder:
+            batch: Batch | None = _from_folder(source, source.folder, config.site.language, now, poll)
+        else:
+            batch = _from_url(source, fetcher, state, now, poll)
         with store.write() as connection:
             _accept(connection, source, batch, now, poll)
     except BroadsheetError as error:
@@ -113,9 +120,8 @@ def poll_source(store: Store, config: Config, fetcher: Fetcher, source: Source, 
     return poll
 
 
-def _from_folder(source: Source, config: Config, now: datetime, poll: Poll) -> Batch:
-    assert source.folder is not None
-    read = read_folder(source.folder)
+def _from_folder(source: Source, folder: Path, language: str, now: datetime, poll: Poll) -> Batch:
+    read = read_folder(folder)
     poll.problems += read.problems
     found: list[Found] = []
     for document in read.documents:
@@ -128,14 +134,12 @@ def _from_folder(source: Source, config: Config, now: datetime, poll: Poll) -> B
             poll.skipped.append(f"{document.name}: {result.reason}")
         else:
             found.append(replace(result, guid=result.guid or document.name))
-    drafts = make_drafts(found, source_url="", now=now, language=source.language or config.site.language,
+    drafts = make_drafts(found, source_url="", now=now, language=source.language or language,
                          topics=source.topics, show=source.show)
     return Batch(drafts)
 
 
-def _from_url(
-    source: Source, config: Config, fetcher: Fetcher, state: SourceState, now: datetime, poll: Poll
-) -> Batch | None:
+def _from_url(source: Source, fetcher: Fetcher, state: SourceState, now: datetime, poll: Poll) -> Batch | None:
     """What the server gave; None where it has nothing newer than what we have."""
     response = fetcher.fetch(Request(source.url, etag=state.etag, last_modified=state.last_modified,
                                      allow_networks=tuple(str(n) for n in source.allow_networks)))
@@ -176,9 +180,10 @@ def _accept(connection: Connection, source: Source, batch: Batch | None, now: da
     poll.unmailable = sum(1 for _, how in accepted if not how.held and not how.mailable)
     if flood:
         poll.notes.append(flood)
+    since = state.first_polled_at or (now if batch.drafts else None)  # an empty document is no beginning
     sources.record_poll(
-        connection, state.id, **after, title=source.title or batch.title or source.slug,
-        first_polled_at=state.first_polled_at or now, etag=batch.etag, last_modified=batch.last_modified,
+        connection, state.id, **after, title=source.title or batch.title or source.slug, first_polled_at=since,
+        etag=batch.etag, last_modified=batch.last_modified,
         body_hash=batch.body_hash)
 
 

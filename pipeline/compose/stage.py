@@ -137,6 +137,7 @@ def _commit(
 ) -> None:
     """The freeze: content, audience and batches in one transaction."""
     due_at = digests.get(connection, digest_id).due_at
+    digests.change(connection, digest_id, DigestStatus.DRAFT)  # one that was held: what was wrong has been put right
     people = list(subscribers.audience_ids(connection, plan.audience))
     moved = digests.change(
         connection, digest_id, DigestStatus.FROZEN, from_seq=plan.reach.from_seq, cut_seq=plan.reach.cut_seq,

@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.deliver.transport import Envelope
@@ -42,15 +43,16 @@ class MaildirTransport:
         """Remove what interrupted writers left under tmp/; the Maildir page says after 36 hours."""
         oldest = time.time() - STALE_S
         for left in (self.folder / "tmp").glob(f"*{SUFFIX}.*"):
-            if left.stat().st_mtime < oldest:
-                left.unlink(missing_ok=True)
+            with suppress(OSError):  # another writer renames its own at any moment
+                if left.stat().st_mtime < oldest:
+                    left.unlink()
 
     def arrived(self, envelope: Envelope) -> bool | None:
         """Take the unfinished file away first: whoever still holds it can't rename it any more, and that there was
         one proves that it had not arrived. With neither file there, somebody may have read and deleted the message."""
         try:
             temporary_path(self.folder, envelope).unlink()
-        except FileNotFoundError:
+        except OSError:  # there is none, nor can there be
             name = file_name(envelope)
             moved = any((self.folder / "cur").glob(f"{name}*"))  # a mail program moves it there and adds flags
             return True if moved or (self.folder / "new" / name).exists() else None
@@ -76,7 +78,7 @@ class MaildirConnection:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
             return Outcome(DeliveryState.DEFERRED, f"the Maildir can't be written: {error.strerror}")
         self._offered = (temporary, self.folder / "new" / name)
         return None
@@ -90,13 +92,13 @@ class MaildirConnection:
             temporary.rename(final)
             _sync_folder(final.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
             return Outcome(DeliveryState.DEFERRED, f"the Maildir can't be written: {error.strerror}")
         return Outcome(DeliveryState.SENT, "in the Maildir")
 
     def abandon(self) -> None:
         if self._offered is not None:
-            self._offered[0].unlink(missing_ok=True)
+            _remove(self._offered[0])
             self._offered = None
 
     def close(self) -> None:
@@ -111,6 +113,11 @@ def file_name(envelope: Envelope) -> str:
 def temporary_path(folder: Path, envelope: Envelope) -> Path:
     """One name per lease as well: two workers never write into the same file."""
     return folder / "tmp" / f"{file_name(envelope)}.{envelope.lease}"
+
+
+def _remove(temporary: Path) -> None:
+    with suppress(OSError):  # whatever stays under tmp/ is swept one day
+        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

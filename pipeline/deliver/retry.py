@@ -22,8 +22,12 @@ _NO_SUCH_ADDRESS = {(1, 1), (1, 2), (1, 3), (1, 6), (1, 10)}
 """RFC 3463 §3.2 and RFC 7505: the address itself is wrong or gone."""
 
 
-def judge(code: int, text: str) -> Outcome:
-    """What a reply to MAIL, RCPT, DATA or the final dot means. `text` is the reply's text, any enhanced code in it."""
+def judge(code: int, text: str, *, command: str = "RCPT") -> Outcome:
+    """What a reply to MAIL, RCPT, DATA or the final dot (".") means. `text` is its text, any enhanced code in it.
+
+    Only what is said of the recipient makes an address bounce: a bare 550 to MAIL is about our own sender, and one to
+    the final dot about the content.
+    """
     reason = f"{code} {' '.join(text.split())}"[:300]
     if 200 <= code < 300:
         return Outcome(DeliveryState.SENT, reason, code)
@@ -32,11 +36,12 @@ def judge(code: int, text: str) -> Outcome:
         slow = code == 421 or enhanced[:1] == (7,)
         return Outcome(DeliveryState.DEFERRED, reason, code, slow_down=slow)
     if 500 <= code < 600:
-        if enhanced[:1] == (7,):  # policy: the subscriber is not at fault, so they are tried again once it is settled
+        if enhanced[:1] == (7,) or command == "MAIL":
+            # policy, or our own sender: the subscriber is not at fault, so they are tried again once it is settled
             return Outcome(DeliveryState.FAILED, reason, code, stop=True)
         if enhanced == (2, 2):  # mailbox full
             return Outcome(DeliveryState.BOUNCED, reason, code)
-        if enhanced in _NO_SUCH_ADDRESS or (not enhanced and code in (550, 551, 553)):
+        if enhanced in _NO_SUCH_ADDRESS or (not enhanced and command == "RCPT" and code in (550, 551, 553)):
             return Outcome(DeliveryState.BOUNCED, reason, code)
         return Outcome(DeliveryState.FAILED, reason, code)
     return Outcome(DeliveryState.FAILED, f"a reply that makes no sense: {reason}", code)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.deliver.retry import judge
@@ -65,10 +65,10 @@ class SmtpConnection:
                     return Outcome(DeliveryState.FAILED, "the mail server takes no addresses beyond ASCII (SMTPUTF8)")
                 options.append("smtputf8")
                 session.command_encoding = "utf-8"
-            for code, reply in _steps(session, envelope, options):
+            for command, code, reply in _steps(session, envelope, options):
                 if not 200 <= code < 400:
                     self._reset()
-                    return judge(code, _text(reply))
+                    return judge(code, _text(reply), command=command)
             session.send(_stuffed(body))
         except (OSError, smtplib.SMTPException) as error:
             self.abandon()
@@ -88,7 +88,11 @@ class SmtpConnection:
             return Outcome(DeliveryState.UNCERTAIN, f"no answer to the final dot: {_why(error)}")
         if code == 421:  # it closes the channel; whether it kept the message it has just told us: it did not
             self.abandon()
-        return judge(code, _text(reply))
+        if not 200 <= code < 600 or 300 <= code < 400:
+            self.abandon()
+            said = _text(reply)[:100]
+            return Outcome(DeliveryState.UNCERTAIN, f"an answer to the final dot that makes no sense: {said}")
+        return judge(code, _text(reply), command=".")
 
     def abandon(self) -> None:
         """Drop the connection without the final dot; a server must then forget the message (RFC 5321 §4.1.1.4)."""
@@ -133,6 +137,9 @@ def _connect(relay: Relay) -> smtplib.SMTP:
     except smtplib.SMTPAuthenticationError as error:
         raise TransportError(relay.subject, f"refused user {relay.user!r} and its password ({error.smtp_code})",
                              hint="check mail.smtp.user and password") from None  # the exception may echo them
+    except UnicodeError:  # which holds the password
+        raise TransportError(relay.subject, "its name, the user or the password holds what SMTP can't say",
+                             hint="mail.smtp.host, user and password take ASCII only") from None
     except smtplib.SMTPNotSupportedError as error:
         raise TransportError(relay.subject, str(error), hint="check mail.smtp.tls and user") from error
     except smtplib.SMTPException as error:
@@ -147,16 +154,13 @@ def _connect(relay: Relay) -> smtplib.SMTP:
     return session
 
 
-def _steps(session: smtplib.SMTP, envelope: Envelope, options: list[str]) -> Sequence[tuple[int, bytes]]:
-    """MAIL, RCPT, DATA and their replies, up to the first refusal."""
-    replies = [session.mail(envelope.sender, options)]
-    if replies[-1][0] == 250:
-        replies.append(session.rcpt(envelope.recipient))
-    if replies[-1][0] in (250, 251) and len(replies) == 2:
-        session.putcmd("data")
-        code, reply = session.getreply()
-        replies.append((code if code == 354 else max(code, 400), reply))
-    return replies
+def _steps(session: smtplib.SMTP, envelope: Envelope, options: list[str]) -> Iterator[tuple[str, int, bytes]]:
+    """(command, code, reply) of MAIL, RCPT and DATA; whoever reads them stops at the first refusal."""
+    yield "MAIL", *session.mail(envelope.sender, options)
+    yield "RCPT", *session.rcpt(envelope.recipient)
+    session.putcmd("data")
+    code, reply = session.getreply()
+    yield "DATA", code if code == 354 else max(code, 400), reply
 
 
 def _stuffed(body: bytes) -> bytes:

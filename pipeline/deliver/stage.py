@@ -48,6 +48,15 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a claimed delivery, not recorded yet. `resend`: it is uncertain, and goes out once more."""
+
+    claimed: Claimed
+    outcome: Outcome
+    resend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outbox:
     """What delivering needs. `lease` is this call's own name on the rows it takes."""
 
@@ -111,8 +120,8 @@ def _settle(outbox: Outbox, lease: str) -> dict[DeliveryState, int]:
         target, reason = decide_interrupted(arrived=outbox.transport.arrived(replace(envelope, lease=lease)))
         with outbox.store.write() as database:
             deliveries.settle(database, one.id, lease, target, reason, now)
-            if target is DeliveryState.UNCERTAIN and letter.head.on_uncertain == "resend" and not one.covered:
-                deliveries.resend(database, one.id, now)  # once: a second time it stays listed
+            if decide_resend(target, letter.head.on_uncertain, covered=one.covered):
+                deliveries.resend(database, one.id, now)
         settled[target] = settled.get(target, 0) + 1
     return settled
 
@@ -124,6 +133,12 @@ def decide_interrupted(*, arrived: bool | None) -> tuple[DeliveryState, str]:
     if arrived:
         return DeliveryState.SENT, "found delivered after an interruption"
     return DeliveryState.QUEUED, "nothing had arrived when the program stopped; sent again"
+
+
+def decide_resend(state: DeliveryState, on_uncertain: str, *, covered: bool) -> bool:
+    """Whether a delivery that is now in `state` goes out again: once, where the operator asked for it. One that was
+    uncertain before (`covered`) stays listed."""
+    return state is DeliveryState.UNCERTAIN and on_uncertain == "resend" and not covered
 
 
 def finish(store: Store, now: datetime) -> list[int]:
@@ -151,13 +166,15 @@ def _send(
     outbox: Outbox, connection: Connection, letters: Letters, claimed: list[Claimed], done: Delivered
 ) -> None:
     """Send what was claimed, in order, and leave nothing of it without a recorded outcome."""
-    before: tuple[Claimed, Outcome] | None = None
+    before: Answer | None = None
     for one in claimed:
+        on_uncertain = ""
         try:
             letter = letters.get(one.digest_id, one.selection_id)
+            on_uncertain = letter.head.on_uncertain
             envelope, chunks = letter.message(outbox.keyring, one)
             refused = connection.offer(replace(envelope, lease=outbox.lease), chunks)
-        except TransportError as error:  # the way out is gone; what is claimed goes back into the queue
+        except (TransportError, StoreError) as error:  # nothing goes on; what is claimed goes back into the queue
             done.stopped = str(error)
             break
         except (BroadsheetError, ValueError) as error:  # this one message can't be made: the others go on
@@ -171,7 +188,7 @@ def _send(
             continue
         else:
             outcome = connection.commit()
-        before = (one, outcome)
+        before = Answer(one, outcome, decide_resend(outcome.state, on_uncertain, covered=one.covered))
         done.count(outcome.state)
         outbox.progress(outcome.state)
         if outcome.stop:
@@ -180,12 +197,12 @@ def _send(
     _hand_over(outbox, before, None)
 
 
-def _hand_over(outbox: Outbox, before: tuple[Claimed, Outcome] | None, following: Claimed | None) -> bool:
+def _hand_over(outbox: Outbox, before: Answer | None, following: Claimed | None) -> bool:
     """Record the outcome before, and mark the delivery that follows; whether that one may go. One transaction."""
     def write(database: Database) -> bool:
         now = outbox.now()
         if before is not None:
-            _record(outbox, database, *before, now)
+            _record(outbox, database, before, now)
         return following is not None and following.id in deliveries.hand_over(
             database, [following.id], outbox.lease, now)
 
@@ -201,13 +218,15 @@ def _hand_over(outbox: Outbox, before: tuple[Claimed, Outcome] | None, following
     raise AssertionError("unreachable")
 
 
-def _record(outbox: Outbox, database: Database, one: Claimed, outcome: Outcome, now: datetime) -> None:
-    retry_at = None
+def _record(outbox: Outbox, database: Database, answer: Answer, now: datetime) -> None:
+    one, outcome, retry_at = answer.claimed, answer.outcome, None
     if outcome.state is DeliveryState.DEFERRED:
         retry_at = next_try(one.attempts + 1, one.first_tried_at or now, now)
         if retry_at is None:
             outcome = replace(outcome, state=DeliveryState.FAILED, reason=f"given up after 48 h: {outcome.reason}")
-    deliveries.record(database, one.id, outbox.lease, outcome, now, retry_at=retry_at)
+    mine = deliveries.record(database, one.id, outbox.lease, outcome, now, retry_at=retry_at)
+    if mine and answer.resend:
+        deliveries.resend(database, one.id, now)
 
 
 def new_lease(worker: str) -> str:

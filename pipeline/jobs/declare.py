@@ -39,8 +39,9 @@ def schedule_spec(schedule: NewsletterSchedule) -> str:
 def _declare_newsletter(connection: Connection, newsletter: Newsletter, now: datetime) -> None:
     newsletter_id = declared.ensure_newsletter(connection, newsletter.slug, newsletter.title, newsletter.former, now)
     slugs = [schedule.slug for schedule in newsletter.schedules]
+    before_now = [old for schedule in newsletter.schedules for old in schedule.former]
     for old in newsletter.former:
-        for slug in slugs:
+        for slug in (*slugs, *before_now):
             runs.rename(connection, job_name(old, slug), job_name(newsletter.slug, slug))
     for schedule in newsletter.schedules:
         for old in schedule.former:

@@ -18,7 +18,7 @@ from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot, decide_due
 from pipeline.publish.stage import Published, publish
-from pipeline.store import digests, meta, runs
+from pipeline.store import deliveries, digests, meta, runs
 
 DEMO_READER = "reader@lantern.example"
 DEMO_SLOT = "welcome"
@@ -80,11 +80,19 @@ def cycle(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Report:
 
 
 def recover_dead(app: App, worker: Worker) -> dict[DeliveryState, int]:
-    """Find workers that died, give their runs back and settle what they had in hand."""
+    """Find workers that died, give their runs back and settle what they had in hand.
+
+    What is in nobody's hands is read from the ledger, so that whoever dies in the middle of this leaves no delivery
+    behind; nor does a call of this very worker that broke (it does one at a time).
+    """
     settled: dict[DeliveryState, int] = {}
-    for dead in bury_dead(app.store, app.data_folder, app.now()):
-        if app.config.mail is None:
-            continue
+    bury_dead(app.store, app.data_folder, app.now(), mine=worker.id)
+    if app.config.mail is None:
+        return settled
+    with app.store.read() as connection:
+        holding = {lease.partition(".")[0] for lease in deliveries.leases(connection, "")}
+        working = {w.id for w in runs.living(connection)} - {worker.id}
+    for dead in sorted(holding - working):
         for state, number in recover(outbox(app, worker), dead).items():
             settled[state] = settled.get(state, 0) + number
     return {state: number for state, number in settled.items() if number}
@@ -112,15 +120,21 @@ def compose_due(app: App, worker: Worker, report: Report, watch: Watch = UNWATCH
         _seed_demo(app, report, watch)
     for newsletter in app.config.newsletters:
         for schedule in newsletter.schedules:
-            enqueue_due(app.store, newsletter, schedule, app.now())
+            decided = enqueue_due(app.store, newsletter, schedule, app.now())
+            report.missed += [f"{newsletter.slug} {v.slot.nominal}: {v.reason}" for v in decided if not v.runs]
     with app.store.read() as connection:
         queued = runs.queued(connection, PREFIX)
     for run in queued:
         slug, slot = slot_of(run)
         with app.store.write() as connection:
             mine = runs.start(connection, run.job, run.due_at, worker.id, app.now())
-        if mine:
+        if mine and _declared(app, slug, slot.schedule):
             _run_send(app, app.config.newsletter(slug), run.job, slot, report, watch)
+        elif mine:
+            gone = "its schedule is no longer in config.toml"
+            with app.store.write() as connection:
+                runs.finish(connection, run.job, run.due_at, RunStatus.SKIPPED, app.now(), reason=gone)
+            report.missed.append(f"{slug} {slot.nominal}: {gone}")
 
 
 def compose_now(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
@@ -165,10 +179,15 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
             report.digests.append(digest)
             watch.composed(digest)
     except BroadsheetError as error:
-        status, reason = RunStatus.FAILED, str(error)
+        # a busy database, or articles that kept changing: the slot stays due, until max_lateness
+        status, reason = RunStatus.FAILED if error.permanent else RunStatus.QUEUED, str(error)
         report.problems.append(f"newsletter {newsletter.slug}: {error}")
     with app.store.write() as connection:
         runs.finish(connection, job, slot.due_at, status, app.now(), reason=reason, result=result)
+
+
+def _declared(app: App, newsletter: str, schedule: str) -> bool:
+    return any(n.slug == newsletter and s.slug == schedule for n in app.config.newsletters for s in n.schedules)
 
 
 def _is_frozen(app: App, newsletter: Newsletter, slot: Slot) -> bool:

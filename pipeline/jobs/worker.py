@@ -62,11 +62,14 @@ def working(store: Store, folder: Path, now: Callable[[], datetime]) -> Iterator
         _lock_path(folder, worker.id).unlink(missing_ok=True)
 
 
-def bury_dead(store: Store, folder: Path, now: datetime) -> list[str]:
-    """Declare dead workers ended and give their runs back; their ids, whose deliveries are still to be settled."""
+def bury_dead(store: Store, folder: Path, now: datetime, *, mine: str = "") -> list[str]:
+    """Declare dead workers ended and give their runs back; their ids, whose deliveries are still to be settled.
+
+    `mine` is the worker that asks: after its machine slept its own heartbeat looks old, and it is alive all the same.
+    """
     host = socket.gethostname()
     with store.read() as connection:
-        dead = [w.id for w in runs.living(connection)
+        dead = [w.id for w in runs.living(connection) if w.id != mine
                 if not _alive(w.heartbeat_at, now) or (w.host == host and _is_free(_lock_path(folder, w.process)))]
     for worker in dead:
         with store.write() as connection:

@@ -59,16 +59,10 @@ class Keyring:
 def load_or_create(path: Path) -> Keyring:
     """The keyring in `path`, made at the first call. Raises StoreError when it can't be read or is no key."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
+        if not path.exists():
+            _create(path)
     except OSError as error:
         raise StoreError(str(path), f"the signing key can't be made: {error.strerror}") from error
-    else:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(SECRET_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
     try:
         lines = path.read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:
@@ -76,3 +70,32 @@ def load_or_create(path: Path) -> Keyring:
     if not lines or any(len(line) < SECRET_BYTES for line in lines):
         raise StoreError(str(path), "is no signing key", hint="restore it from a backup")
     return Keyring(tuple(lines))
+
+
+def _create(path: Path) -> None:
+    """Write the key under another name and link it into place: whoever is killed here leaves no half a key, and of two
+    processes that start at once both get the one that was first."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(SECRET_BYTES) + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            temporary.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

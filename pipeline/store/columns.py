@@ -46,7 +46,10 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else (value if value.tzinfo else value.replace(tzinfo=UTC))
+        if value is None:
+            return None
+        # PostgreSQL answers in the session's own zone
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def table(name: str, *columns: Any, **options: Any) -> Table:

@@ -61,6 +61,7 @@ class Claimed:
     attempts: int
     first_tried_at: datetime | None
     batch_due_at: datetime
+    covered: bool             # it was uncertain once already
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +197,15 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
             break
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.digest_id, deliveries.c.batch_id, deliveries.c.subscription_id,
-               deliveries.c.selection_id, deliveries.c.attempts, deliveries.c.first_tried_at, subscribers.c.address,
-               subscriptions.c.confirmed_at, batches.c.due_at)
+               deliveries.c.selection_id, deliveries.c.attempts, deliveries.c.first_tried_at, deliveries.c.covered,
+               subscribers.c.address, subscriptions.c.confirmed_at, batches.c.due_at)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .join(batches, batches.c.id == deliveries.c.batch_id)
         .where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
     )
     return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at) for r in rows]
+                    r.attempts, r.first_tried_at, r.due_at, r.covered) for r in rows]
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:
@@ -267,7 +268,7 @@ def handed_by(connection: Connection, worker: str) -> list[Handed]:
 
 
 def leases(connection: Connection, prefix: str) -> list[str]:
-    """The leases that begin with `prefix` and still hold something claimed or handed over."""
+    """The leases that begin with `prefix` ("": all) and still hold something claimed or handed over."""
     return list(connection.execute(
         select(deliveries.c.lease).distinct()
         .where(deliveries.c.lease.startswith(prefix, autoescape=True), deliveries.c.lease != "",

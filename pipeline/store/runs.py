@@ -76,7 +76,10 @@ def listed(connection: Connection, job: str = "", limit: int = 50) -> list[Run]:
 
 
 def rename(connection: Connection, old: str, new: str) -> None:
-    """Keep a job's history under its new name, or every slot since its beginning would count as missed."""
+    """Keep a job's history under its new name, or every slot since its beginning would count as missed. Where the
+    new name has a run of the same moment (two schedules became one), that one stands."""
+    there = select(runs.c.due_at).where(runs.c.job == new)
+    connection.execute(delete(runs).where(runs.c.job == old, runs.c.due_at.in_(there)))
     connection.execute(update(runs).where(runs.c.job == old).values(job=new))
 
 
@@ -96,7 +99,8 @@ def register(
 
 
 def beat(connection: Connection, worker: str, now: datetime) -> None:
-    connection.execute(update(workers).where(workers.c.id == worker).values(heartbeat_at=now))
+    """A sign of life. Whoever was taken for dead, because its machine slept, is among the living again."""
+    connection.execute(update(workers).where(workers.c.id == worker).values(heartbeat_at=now, ended_at=None))
 
 
 def living(connection: Connection) -> list[WorkerRow]:
