@@ -24,6 +24,8 @@ PATIENCE_S = 30
 def test_it_serves_follows_its_config_and_stops(make_site: Any) -> None:
     site = make_site()
     site.write("one.md", "Article one")
+    site.subscribe("ann@here.example", "daily")
+    site.close()
     port = _free_port()
     config = site.folder / "config.toml"
     config.write_text(f'{config.read_text()}\n[web]\nlisten = "127.0.0.1:{port}"\n')
@@ -36,8 +38,10 @@ def test_it_serves_follows_its_config_and_stops(make_site: Any) -> None:
         assert second.stderr.count("\n") == 1
         assert "another program listens there" in second.stderr
         good = config.read_text()
-        config.write_text(good + "nonsense = 1\n")
+        config.write_text(good.replace('"daily"', '"dawn"'))
         _wait(said, "the old one stays in force")
+        assert "schedule 'daily'" in said()
+        assert "starting anew" not in said(), "one that would forget people is refused before the old one ends"
         assert b"Everything" in _get(port)
         config.write_text(good.replace('title = "Everything"', 'title = "Every single one"'))
         _wait(said, "starting anew")

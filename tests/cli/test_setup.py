@@ -79,7 +79,7 @@ def test_no_secret_is_printed(broadsheet: Run, make_site: Any, monkeypatch: pyte
         '[mail.smtp]\nhost = "127.0.0.1"\nport = 9\ntls = "none"\nuser = "me"\npassword = "${CANARY}"\n'))
     for args, status in ((["check"], 1), (["compose", "lantern"], 0), (["deliver"], 1), (["once"], 3),
                          (["send-test", "lantern", "me@here.example"], 1), (["send-test", "lantern", "x"], 2)):
-        for extra in ([], ["--json"], ["--debug"]):
+        for extra in ([], ["--json", "--debug"]):
             said = broadsheet(site, *args, *extra)
             assert "canary-7f3a" not in said.all
             if args[0] != "compose":

@@ -78,9 +78,11 @@ def test_why_tells_the_whole_story(broadsheet: Run, sent: Any) -> None:
     late = broadsheet(sent, "why", "1", "--subscriber", "late@here.example", "--json").json
     assert "never get it by mail" in late["story"][-1]["sentences"][-1]
     assert broadsheet(sent, "why", "https://lantern.example/a/2").status == 0
+    sent.accept(["Article one and a half"])
+    assert broadsheet(sent, "why", "Article one", "--json").json["article"]["id"] == 1, "a whole title is exact"
     unclear = broadsheet(sent, "why", "Article")
     assert unclear.status == 2
-    assert '2 "Article two"; 1 "Article one"' in unclear.err
+    assert '3 articles fit: 3 "Article one and a half"; 2 "Article two"; 1 "Article one"' in unclear.err
 
 
 def test_held_articles_are_shown_and_let_in(broadsheet: Run, sent: Any) -> None:
