@@ -9,7 +9,7 @@ from datetime import datetime
 from pipeline.app import App
 from pipeline.model.deliveries import Counts, DeliveryState
 from pipeline.model.newsletters import Digest
-from pipeline.store import digests, ledger, meta
+from pipeline.store import Connection, digests, ledger, meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,18 @@ class Audit:
         return self.counts.holds and not self.faults
 
 
-def audit(app: App, name: str = "latest", *, newsletter: str = "", people: bool = False) -> Audit:
-    """The ledger of the digest called `name`, read in one transaction. Raises UsageError where there is none."""
+LATEST = "latest"
+
+RECENT = 100
+"""Digests among which the latest that went out is looked for."""
+
+
+def audit(app: App, name: str = LATEST, *, newsletter: str = "", people: bool = False) -> Audit:
+    """The ledger of the digest called `name`, read in one transaction. "latest" is the latest that was frozen: one
+    that was skipped has nobody in it. Raises UsageError where there is none."""
     with app.store.read() as connection:
-        digest = digests.require(connection, name, newsletter)
+        digest = _latest(connection, newsletter) if name == LATEST else None
+        digest = digest or digests.require(connection, name, newsletter)
         listed = ledger.each(connection, digest.id) if people else []
         return Audit(
             digest=digest, counts=ledger.counts(connection, digest.id),
@@ -80,6 +88,11 @@ def in_order(reasons: Sequence[Reason]) -> list[Reason]:
     order = list(DeliveryState)
     order.sort(key=lambda s: _ORDER.index(s) if s in _ORDER else len(_ORDER))
     return sorted(reasons, key=lambda r: (order.index(r.state), -r.number, r.reason))
+
+
+def _latest(connection: Connection, newsletter: str) -> Digest | None:
+    recent = digests.listed(connection, newsletter=newsletter, limit=RECENT)
+    return next((digest for digest in recent if digest.frozen_at is not None), None)
 
 
 _ORDER = [DeliveryState.SENT, DeliveryState.BOUNCED, DeliveryState.FAILED, DeliveryState.UNCERTAIN,

@@ -59,6 +59,8 @@ def test_digests_are_listed_and_shown(broadsheet: Run, sent: Any) -> None:
     listed = broadsheet(sent, "digests", "--json").json["digests"]
     assert {d["nominal"] for d in listed} == {"2026-06-01T08:00"}
     assert {d["status"] for d in listed} == {"done", "skipped"}
+    audited = broadsheet(sent, "audit", "--json").json
+    assert audited["digest"]["schedule"] == "daily", "the latest that went out, not one that was skipped after it"
     shown = broadsheet(sent, "digests", "show", "2026-06-01-0800-daily")
     assert "3 people on \"daily\"" in shown.out
     assert "https://lantern.example/n/lantern/2026-06-01-0800-daily" in shown.out
