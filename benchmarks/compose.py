@@ -65,7 +65,7 @@ def measure(options: Options) -> Result:
 
         document = _document(template, page, plan.fresh)
         freeze_s, premailer_s = medians_s(
-            options.size(9, 1), lambda: freeze(template, page, plan.fresh, nonce=token_hex(8)),
+            options.size(31, 1), lambda: freeze(template, page, plan.fresh, nonce=token_hex(8)),
             lambda: _premailer(document, template.css))
 
         frozen = freeze(template, page, plan.fresh, nonce=token_hex(8))
@@ -82,7 +82,7 @@ def measure(options: Options) -> Result:
             "selection_ms": selection_s * 1e3, "personalise_per_s": people / personal_s, "message_kb": size / 1e3,
         },
         peers={"premailer_transform_ms": premailer_s * 1e3, "document_kb": len(document) / 1e3},
-        runs=options.size(9, 1),
+        runs=options.size(31, 1),
         limits="freeze: premailer itself, then a second parse to compare markers, plain text and quoted-printable; "
                "selections: the row (SQL), then the subject's template; messages: joining and copying bytes, then "
                "the link's and the Message-ID's HMAC",

@@ -38,7 +38,7 @@ def measure(options: Options) -> Result:
         accept(app, "desk", found_articles(options.size(ARTICLES, 3), WORDS_EACH))
         feed = app.config.feed("all")
         page, articles = page_of(app.store, app.config, feed), articles_of(app.store, feed)
-        runs = options.size(15, 1)
+        runs = options.size(101, 1)
         ours_s, plain_s = medians_s(runs, lambda: build(page, articles), lambda: _plain(articles))
         size = len(build(page, articles).rss)
         first_s = seconds(lambda: publish(app.store, app.config))
