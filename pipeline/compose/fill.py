@@ -12,6 +12,7 @@ from pipeline.model.selection import Candidate, Rules, Selection, select
 IN_FLIGHT = "another digest is being handed over to this person right now; these articles are in the next one"
 NEWER = "a newer digest covers these articles"
 NOTHING_LATER = "everything up to here was delivered before"
+TOO_EARLY = "subscribed after these articles came in"
 NOTHING_NEW = "no article in this person's window"
 TOO_FEW = "fewer articles than min_articles; they are in the next one"
 BEYOND = "this person's window reaches further back than this digest; the next one covers it"
@@ -75,7 +76,7 @@ def _left_out(person: PersonFacts, digest: DigestFacts, window: Window) -> str:
     if person.suppressed:
         return f"suppressed: {person.suppressed}"
     if window.from_seq >= window.cut_seq:
-        return NOTHING_LATER
+        return TOO_EARLY if person.start_seq >= person.covered_until else NOTHING_LATER
     if window.from_seq < digest.from_seq:
         return BEYOND
     if person.live is not None and person.live.state is DeliveryState.HANDED:

@@ -16,6 +16,7 @@ from pipeline.compose.fill import (
     NEWER,
     NOTHING_LATER,
     NOTHING_NEW,
+    TOO_EARLY,
     TOO_FEW,
     DigestFacts,
     decide_fill,
@@ -51,6 +52,7 @@ def open_delivery(state: DeliveryState, cut_seq: int = 5) -> LiveDelivery:
     (person(suppressed="complained"), digest(), "suppressed: complained"),
     (person(10), digest(), NOTHING_LATER),
     (person(11), digest(), NOTHING_LATER),
+    (person(10, start_seq=10), digest(), TOO_EARLY),
     (person(2), digest(3), BEYOND),
     (person(live=open_delivery(S.HANDED)), digest(), IN_FLIGHT),
     (person(live=open_delivery(S.HANDED, cut_seq=11)), digest(), IN_FLIGHT),
@@ -299,7 +301,10 @@ def test_the_judge_sees_a_broken_rule(damage: str, found: str, monkeypatch: pyte
     def start(life: Life) -> int:
         return max([life.start, *(d.cut for d in life.deliveries)]) if found == "missed" else life.start
 
-    monkeypatch.setattr(Life, "covered_until", property(start))
-    with pytest.raises(AssertionError, match=found):
+    def judge_all() -> None:
         for seed in range(60):
             judge(live_through(walk(seed)))
+
+    monkeypatch.setattr(Life, "covered_until", property(start))
+    with pytest.raises(AssertionError, match=found):
+        judge_all()

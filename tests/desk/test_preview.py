@@ -91,7 +91,7 @@ def test_who_gets_nothing_hears_why(make_site: Any) -> None:
     site.subscribe("ann@here.example", start_seq=0)
     site.subscribe("bob@here.example", start_seq=1)
     newsletter = site.app.config.newsletter("lantern")
-    assert "delivered before" in preview(site.app, newsletter, address="bob@here.example").nothing
+    assert "subscribed after" in preview(site.app, newsletter, address="bob@here.example").nothing
     weekly = preview(site.app, newsletter, schedule="weekly")
     assert (weekly.people, weekly.nothing) == (0, "nobody is subscribed to this schedule")
     with pytest.raises(UsageError, match="not subscribed"):
