@@ -117,6 +117,25 @@ def test_the_table_of_moves_is_the_ledger_s_own() -> None:
         str(source): {str(target) for target in targets} for source, targets in MOVES.items()}
 
 
+# --- glossary ---------------------------------------------------------------------------------------------
+
+
+def test_no_name_in_the_code_is_a_word_we_do_not_use() -> None:
+    """Only the words that can't mean anything else here; an SMTP user or an RSS item is one."""
+    unused = {"admin", "blocklist", "campaign", "contact", "edition", "issue", "member", "post", "variant"}
+    listed = {word for row in next(tables(read("docs/glossary.md"))) for word in re.findall(r"[a-z]+", row[2])}
+    assert unused <= listed
+    for path, source in module("tests/test_architecture.py").HOUSE.items():
+        for name in names_made(source):
+            words = {word.lower().removesuffix("s") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
+            assert not words & unused, f"{path}: {name}"
+
+
+def test_a_name_is_found_wherever_it_is_made() -> None:
+    source = "class SendCampaign:\n    edition: str\ndef f(contact_id): ...\nasync def admins(): ...\nuser = 1"
+    assert set(names_made(source)) == {"SendCampaign", "edition", "f", "contact_id", "admins", "user"}
+
+
 # --- config -----------------------------------------------------------------------------------------------
 
 
@@ -281,6 +300,17 @@ def written(field: FieldInfo) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     return f'`"{value.value if isinstance(value, StrEnum) else value}"`'
+
+
+def names_made(source: str) -> Iterator[str]:
+    """Classes, functions, parameters, fields and variables."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 def tables_within(table: type[shape.Table]) -> Iterator[type[shape.Table]]:
