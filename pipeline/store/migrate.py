@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from pipeline.errors import StoreError
 from pipeline.store.engine import Store
+
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
+HEAD = "0001"
+"""The newest revision under migrations/versions. Known here, so that a start with nothing to do need not load Alembic."""
 
 
 def migrate(store: Store) -> str:
@@ -25,13 +28,23 @@ def migrate(store: Store) -> str:
             store.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(store.name, f"its folder can't be made: {error.strerror}") from error
+    try:
+        with store.read() as connection:
+            if _revision(connection) == HEAD:
+                return HEAD
+    except (StoreError, DatabaseError):
+        pass  # said below, where it is also known whether it can be mended
+    return _upgrade(store)
+
+
+def _upgrade(store: Store) -> str:
+    from alembic import command
+    from alembic.util.exc import CommandError
+
     script = alembic_config()
-    scripts = ScriptDirectory.from_config(script)
-    head = scripts.get_current_head() or ""
     try:
         with store.write() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current != head:
+            if _revision(connection) != HEAD:
                 script.attributes["connection"] = connection
                 command.upgrade(script, "head")
     except CommandError as error:
@@ -39,10 +52,19 @@ def migrate(store: Store) -> str:
                          hint="it was made by a newer Broadsheet; update the program") from error
     except DatabaseError as error:
         raise StoreError(store.name, f"is not a database that can be used: {error.orig}") from error
-    return head
+    return HEAD
+
+
+def _revision(connection: Connection) -> str:
+    """The database's own revision, "" for a new one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or ""
 
 
 def alembic_config() -> AlembicConfig:
+    from alembic.config import Config as AlembicConfig
+
     config = AlembicConfig()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     return config
