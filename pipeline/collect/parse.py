@@ -2,8 +2,8 @@
 
     what is it? | JSON Feed, or XML: well-formed -> reader; mended -> reader; else feedparser | newest first 1,000
 
-Every failure is a ParseError that says what the bytes are instead of a feed. CPU and memory limits are the
-caller's: parsing runs in a child process that has them.
+Every failure is a ParseError that says what the bytes are instead of a feed. The counts bound the work; a limit on
+the whole, in time and memory, would need a process of its own, and there is none yet.
 """
 
 from __future__ import annotations

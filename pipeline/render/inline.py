@@ -41,7 +41,7 @@ def inline(html: str, css: str) -> str:
     """
     try:
         with _one_at_a_time:
-            out: str = premailer.Premailer(
+            out: str = _Premailer(
                 css_text=css,
                 allow_network=False,
                 disable_validation=True,
@@ -79,6 +79,27 @@ def mark_matches(html: str, selectors: list[str]) -> str:
         for element in elements:
             element.set("data-bs", f"{element.get('data-bs', '')} {number}".strip())
     return etree.tostring(root.getroottree(), method="html", encoding="unicode")
+
+
+class _Premailer(premailer.Premailer):  # type: ignore[misc]  # premailer has no types
+    """Remembers a sheet's rules: writing them out anew each time is half the cost of a transform."""
+
+    def _parse_style_rules(self, css_body: str, ruleset_index: int) -> tuple[list[Any], list[Any]]:
+        rules, leftover = _style_rules(self, css_body, ruleset_index)
+        return list(rules), list(leftover)
+
+
+_rules: dict[tuple[str, int], tuple[list[Any], list[Any]]] = {}
+
+
+def _style_rules(transform: _Premailer, css_body: str, ruleset_index: int) -> tuple[list[Any], list[Any]]:
+    """The settings are the same in every transform here, so a sheet and its place are the whole key."""
+    key = (css_body, ruleset_index)
+    if key not in _rules:
+        if len(_rules) >= CACHED_SHEETS:
+            _rules.clear()
+        _rules[key] = premailer.Premailer._parse_style_rules(transform, css_body, ruleset_index)  # noqa: SLF001
+    return _rules[key]
 
 
 def _fetch_nothing(_url: str) -> tuple[str, str]:

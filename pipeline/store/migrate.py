@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
 HEAD = "0001"
-"""The newest revision under migrations/versions. Known here, so that a start with nothing to do need not load Alembic."""
+"""The newest revision under migrations/versions. Known here, so that most starts need not load Alembic."""
 
 
 def migrate(store: Store) -> str:
