@@ -224,6 +224,45 @@ def quick_folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.fixture(scope="session")
+def prepared_sites() -> Iterator[dict[object, Site]]:
+    """Sites made once, by what made them; `copy_site` gives copies."""
+    made: dict[object, Site] = {}
+    yield made
+    for site in made.values():
+        shutil.rmtree(site.folder.parent, ignore_errors=True)
+
+
+@pytest.fixture
+def copy_site(quick_folder: Path, prepared_sites: dict[object, Site]) -> Iterator[Callable[..., Site]]:
+    """`copy_site(prepare, text)` is a site as `prepare(site)` leaves it, made once and copied for each test."""
+    made: list[Site] = []
+
+    def make(prepare: Callable[[Site], None], text: str = BASIC) -> Site:
+        if (prepare, text) not in prepared_sites:
+            folder = Path(tempfile.mkdtemp(prefix="broadsheet-test-", dir=quick_folder.parent)) / "site"
+            (folder / "articles").mkdir(parents=True)
+            (folder / "config.toml").write_text(text, encoding="utf-8")
+            site = prepared_sites[prepare, text] = Site(folder)
+            prepare(site)
+            site.close()
+        template = prepared_sites[prepare, text]
+        folder = quick_folder / f"copy{len(made)}"
+        shutil.copytree(template.folder, folder)
+        made.append(Site(folder, template.now))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+@pytest.fixture
+def basic_config() -> str:
+    """The config of a site that is made without naming one."""
+    return BASIC
+
+
 @pytest.fixture
 def make_site(quick_folder: Path) -> Iterator[Callable[..., Site]]:
     """`make_site(text)` writes a site's folder; it is opened when its `app` is first asked for."""

@@ -7,7 +7,6 @@ the dot has delivered nothing, one that breaks after it may have (RFC 1047).
 from __future__ import annotations
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -120,20 +119,8 @@ class SmtpConnection:
 
 
 def _connect(relay: Relay) -> smtplib.SMTP:
-    context = ssl.create_default_context()
     try:
-        session: smtplib.SMTP
-        if relay.tls == "implicit":
-            session = smtplib.SMTP_SSL(
-                relay.host, relay.port, relay.hello, timeout=relay.timeout_s, context=context)
-        else:
-            session = smtplib.SMTP(relay.host, relay.port, relay.hello, relay.timeout_s)
-        session.ehlo_or_helo_if_needed()
-        if relay.tls == "starttls":
-            session.starttls(context=context)
-            session.ehlo()
-        if relay.user:
-            session.login(relay.user, relay.password)
+        return _log_in(relay)
     except smtplib.SMTPAuthenticationError as error:
         raise TransportError(relay.subject, f"refused user {relay.user!r} and its password ({error.smtp_code})",
                              hint="check mail.smtp.user and password") from None  # the exception may echo them
@@ -151,6 +138,25 @@ def _connect(relay: Relay) -> smtplib.SMTP:
     except OSError as error:
         raise TransportError(relay.subject, f"can't be reached: {_why(error)}",
                              hint="check mail.smtp.host and port") from error
+
+
+def _log_in(relay: Relay) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    session: smtplib.SMTP
+    if relay.tls == "implicit":
+        session = smtplib.SMTP_SSL(relay.host, relay.port, relay.hello, timeout=relay.timeout_s, context=context)
+    else:
+        session = smtplib.SMTP(relay.host, relay.port, relay.hello, relay.timeout_s)
+    try:
+        session.ehlo_or_helo_if_needed()
+        if relay.tls == "starttls":
+            session.starttls(context=context)
+            session.ehlo()
+        if relay.user:
+            session.login(relay.user, relay.password)
+    except BaseException:
+        session.close()
+        raise
     return session
 
 
@@ -175,7 +181,7 @@ def _text(reply: bytes) -> str:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, TimeoutError | socket.timeout):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib wraps it
         return "it took too long to answer"
     if isinstance(error, smtplib.SMTPResponseException):
         said = error.smtp_error
