@@ -21,7 +21,7 @@ def read_address(text: str) -> tuple[str, str]:
         raise UsageError(_short(address), f"is longer than an address can be ({MAX_LENGTH} characters)")
     try:
         valid = validate_email(address, check_deliverability=False, allow_quoted_local=False,
-                               allow_domain_literal=False, allow_display_name=False, test_environment=True)
+                               allow_domain_literal=False, allow_display_name=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise UsageError(_short(address) or "(empty)", f"is no e-mail address: {_plain(str(error))}") from error
     if "." not in valid.domain:

@@ -1,0 +1,147 @@
+"""People from a CSV: each line by itself, no surprise for anybody who is there already."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.audience.importing import CHUNK
+from pipeline.audience.subscriptions import Request, add, unsubscribe
+from pipeline.errors import UsageError
+from pipeline.store import subscribers
+
+GOOD = {"ada@example.org": ("confirmed", "weekly"), "bo@example.org": ("confirmed", "weekly")}
+
+
+@pytest.mark.parametrize("text", [
+    "address\nada@example.org\nbo@example.org\n",
+    "address\r\nada@example.org\r\nbo@example.org",
+    b"\xef\xbb\xbfaddress\nada@example.org\nbo@example.org\n",
+    "email,name\nada@example.org,Ada\nbo@example.org,\"B, o\"\n",
+    "Name;E-Mail\r\nAda;ada@example.org\r\nB, o;bo@example.org\r\n",
+    "\ufeffName;Email Address;\r\nAda;ada@example.org;\r\n\"B;o\";bo@example.org;\r\n",
+    "address\n\n  ada@example.org  \n,\nbo@example.org\n\n",
+    " Address , consent\nada@example.org,at the fair\nbo@example.org,\n",
+])
+def test_shapes_of_files(bring, people, text: str | bytes) -> None:
+    done = bring(text)
+    assert done.problems == []
+    assert people() == GOOD
+    assert bring(text).joined == {"already subscribed": 2}, "run twice, it changes nothing"
+    assert people() == GOOD
+
+
+def test_bad_lines_are_named_and_stop_no_other(bring, people) -> None:
+    done = bring("address,schedule\nada@example.org,\nnot an address,\n\nbo@example.org,dayly\ncy@example.org,daily\n"
+                 ",daily\n\"di@exam\nple.org\",daily\n")
+    assert [number for number, _ in done.problems] == [3, 5, 7, 9]
+    words = [text for _, text in done.problems]
+    assert words[0].startswith("not an address: is no e-mail address")
+    assert words[1] == 'schedule \'dayly\': there is none (did you mean "daily"?)'
+    assert words[2].startswith("(empty): ")
+    assert words[3].startswith("di@exam�ple.org: ")
+    assert people() == {"ada@example.org": ("confirmed", "weekly"), "cy@example.org": ("confirmed", "daily")}
+    assert done.joined == {"added": 2}
+
+
+def test_a_schedule_that_is_like_none(bring) -> None:
+    ((_, text),) = bring("address,schedule\nada@example.org,xyz\n").problems
+    assert text == "schedule 'xyz': there is none (there is daily, weekly)"
+
+
+def test_the_same_person_twice_in_a_file(bring, people) -> None:
+    done = bring("address\nada@example.org\nada@EXAMPLE.org\n")
+    assert done.joined == {"added": 1, "already subscribed": 1}
+    assert len(people()) == 1
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("ada@example.org\nbo@example.org\n", r"names no column for addresses \(the first line"),
+    ("", "names no column for addresses"),
+    ("name,phone\nAda,1\n", "names no column for addresses"),
+    (b"address\nfran\xe7ois@example.org\n", r"is not UTF-8 text \(byte 12\)"),
+    ("address\n\"" + "x" * 200_000 + "\"\n", "people.csv, line 2: is no CSV"),
+])
+def test_a_file_that_can_not_be_read(bring, people, text: str | bytes, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        bring(text)
+    assert people() == {}
+
+
+def test_no_such_file(site, tmp_path) -> None:
+    from pipeline.audience.importing import import_csv
+
+    with pytest.raises(UsageError, match=r"none\.csv: can't be read: No such file"):
+        import_csv(site.app.store, tmp_path / "none.csv", site.app.config.newsletters[0], consent="x", now=site.now)
+
+
+def test_consent_is_asked_for_and_kept(bring, site) -> None:
+    done = bring("address,consent\nada@example.org,at the fair\nbo@example.org,\n", consent="")
+    assert [number for number, _ in done.problems] == [3]
+    assert "has no consent" in done.problems[0][1]
+    with site.app.store.read() as connection:
+        (ada,) = subscribers.by_address(connection, "ada@example.org")
+    assert ada.consent == "at the fair"
+
+
+def test_nobody_who_left_comes_back(bring, site, people) -> None:
+    bring("address\nada@example.org\n")
+    with site.app.store.read() as connection:
+        (ada,) = subscribers.by_address(connection, "ada@example.org")
+    unsubscribe(site.app.store, ada.id, site.now, "a test")
+    done = bring("address,schedule\nADA@example.org,daily\nada@example.org,daily\n")
+    assert people()["ada@example.org"] == ("unsubscribed", "weekly")
+    assert done.joined["unsubscribed before, and stays so"] == 1
+
+
+def test_a_suppressed_address_stays_out(bring, site, people) -> None:
+    with site.app.store.write() as connection:
+        subscribers.suppress(connection, "ada@example.org", "complained", site.now)
+    assert bring("address\nada@example.org\n").joined == {"suppressed, and stays so": 1}
+    assert people() == {}
+
+
+def test_a_choice_of_schedule_is_only_changed_by_a_line_that_names_one(bring, people) -> None:
+    bring("address\nada@example.org\nbo@example.org\n", schedule="daily")
+    assert bring("address\nada@example.org\n").joined == {"already subscribed": 1}
+    assert people()["ada@example.org"] == ("confirmed", "daily"), "the default is no wish of theirs"
+    assert bring("address,schedule\nada@example.org,weekly\n").joined == {"switched to another schedule": 1}
+    assert bring("address\nbo@example.org\n", schedule="weekly").joined == {"switched to another schedule": 1}
+    assert {on for _, on in people().values()} == {"weekly"}
+
+
+def test_columns_that_are_not_used_are_named(bring) -> None:
+    assert bring("name,address,age\nAda,ada@example.org,9\n").notes == ["columns not used: name, age"]
+
+
+def test_more_than_one_transaction(bring, people) -> None:
+    text = "address\n" + "".join(f"reader{n}@example.org\n" for n in range(CHUNK + 3)) + "bad\n"
+    done = bring(text)
+    assert done.joined == {"added": CHUNK + 3}
+    assert [number for number, _ in done.problems] == [CHUNK + 5]
+    assert len(people()) == CHUNK + 3
+
+
+def test_windows_start_where_they_are_told_to(bring, site) -> None:
+    site.accept(["One", "Two"])
+    bring("address\nada@example.org\n")
+    bring("address\nbo@example.org\n", start_seq=0)
+    with site.app.store.read() as connection:
+        assert [subscribers.by_address(connection, f"{n}@example.org")[0].start_seq for n in ("ada", "bo")] == [2, 0]
+
+
+def test_joining_by_hand(site, people) -> None:
+    def join(address: str, schedule: str = "daily", *, revive: bool = True) -> str:
+        with site.app.store.write() as connection:
+            return str(add(connection, Request(address, "lantern", schedule, "a test"), site.now, revive=revive))
+
+    assert join("ada@example.org") == "added"
+    assert join("ada@example.org") == "already subscribed"
+    assert join("ada@example.org", "weekly") == "switched to another schedule"
+    with site.app.store.read() as connection:
+        (ada,) = subscribers.by_address(connection, "ada@example.org")
+    assert unsubscribe(site.app.store, ada.id, site.now, "x") is not None
+    assert unsubscribe(site.app.store, ada.id, site.now, "x") is not None, "twice is once"
+    assert unsubscribe(site.app.store, 999, site.now, "x") is None
+    assert join("ada@example.org", revive=False) == "unsubscribed before, and stays so"
+    assert join("ada@example.org") == "added"
+    assert people() == {"ada@example.org": ("confirmed", "daily")}
