@@ -74,7 +74,8 @@ def bury_dead(store: Store, folder: Path, now: datetime, *, mine: str = "") -> l
     for worker in dead:
         with store.write() as connection:
             runs.end(connection, worker, now)
-        _lock_path(folder, worker).unlink(missing_ok=True)
+        if _is_free(_lock_path(folder, worker)):  # whoever only sleeps still holds it, and will be known by it
+            _lock_path(folder, worker).unlink(missing_ok=True)
     return dead
 
 
