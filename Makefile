@@ -14,7 +14,7 @@ run: ## start Broadsheet on config.toml (the demo, until you change it)
 
 test: ## run the default test suite, in random order
 	@sh .ci/setup $(DEV_LOCK)
-	@.venv/bin/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: ## check style (ruff) and types (mypy --strict)
 	@sh .ci/setup $(DEV_LOCK)

@@ -180,7 +180,7 @@ def test_yaml_that_would_make_objects_or_grow_is_no_danger() -> None:
         read("a.md", f"---\n{bomb}topics: *j\n---\nText")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(["a.md", "a.txt", "a.html"]), st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_whatever_a_file_holds_it_is_read_or_a_parse_error(name: str, data: bytes) -> None:
     with contextlib.suppress(ParseError):

@@ -255,7 +255,7 @@ FRAGMENTS = st.sampled_from([
 ])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(FRAGMENTS, max_size=12).map("".join) | st.text(max_size=30))
 def test_whatever_comes_it_is_parsed_or_a_parse_error(text: str) -> None:
     with contextlib.suppress(ParseError):

@@ -217,7 +217,7 @@ SECTIONS = st.lists(st.tuples(CAPTION, st.lists(PARAGRAPH, min_size=1, max_size=
                     unique_by=lambda s: s[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CAPTION, PARAGRAPH, SECTIONS, VARIANT)
 def test_a_document_of_that_shape_gives_its_parts_back(
     title: str, lead: str, sections: list[tuple[str, list[str]]], variant: Variant

@@ -70,7 +70,7 @@ def play(book, step: str, who: int, what: int, before: dict[int, dict]) -> None:
                 meta.put(connection, meta.OUTGOING_STOPPED, "x" if what == 0 else "")
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(script=steps)
 def test_whatever_happens(make_book: Callable, moved: Callable, script: list[tuple[str, int, int]]) -> None:
     book = make_book()
