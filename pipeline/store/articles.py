@@ -79,23 +79,25 @@ def add(
     """Store new articles in the given order and return their ids; those not held get their accepted_seq here."""
     accepted = sum(1 for _, how in drafts if not how.held)
     seq = meta.take(connection, meta.ACCEPTED, accepted) if accepted else 0
-    ids = []
+    ids: list[int] = []
     for draft, how in drafts:
         values = _content(draft) | {
             "source_id": source_id, "first_seen_at": now, "show": how.show, "mailable": how.mailable,
             "published_at": draft.published_at, "updated_at": draft.published_at,
-            "story_id": _story_of(connection, draft),
+            "story_id": _story_of(connection, draft),  # one by one: an article may repeat the one before it
         }
         if how.held:
             values |= {"status": ArticleStatus.HELD, "reason": how.held}
         else:
             values |= {"status": ArticleStatus.ACCEPTED, "reason": how.reason, "accepted_seq": seq, "accepted_at": now}
             seq += 1
-        article_id = connection.execute(insert(articles).values(**values).returning(articles.c.id)).scalar_one()
-        _write_topics(connection, article_id, draft.topics)
-        connection.execute(insert(article_revisions).values(
-            article_id=article_id, revision=1, at=now, title=draft.title, content_hash=draft.content_hash))
-        ids.append(int(article_id))
+        ids.append(int(connection.execute(insert(articles).values(**values).returning(articles.c.id)).scalar_one()))
+    stored = [(article_id, draft) for article_id, (draft, _) in zip(ids, drafts, strict=True)]
+    _write_topics(connection, stored)
+    if stored:
+        connection.execute(insert(article_revisions), [
+            {"article_id": article_id, "revision": 1, "at": now, "title": draft.title,
+             "content_hash": draft.content_hash} for article_id, draft in stored])
     return ids
 
 
@@ -106,7 +108,8 @@ def revise(connection: Connection, article_id: int, draft: Draft, now: datetime)
         .values(**_content(draft), updated_at=now, revision=articles.c.revision + 1)
         .returning(articles.c.revision)
     ).scalar_one()
-    _write_topics(connection, article_id, draft.topics)
+    connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
+    _write_topics(connection, [(article_id, draft)])
     connection.execute(insert(article_revisions).values(
         article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash))
 
@@ -221,9 +224,9 @@ def _content(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _write_topics(connection: Connection, article_id: int, topics: Iterable[str]) -> None:
-    connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
-    rows = [{"article_id": article_id, "topic": topic} for topic in dict.fromkeys(topics)]
+def _write_topics(connection: Connection, stored: Iterable[tuple[int, Draft]]) -> None:
+    rows = [{"article_id": article_id, "topic": topic}
+            for article_id, draft in stored for topic in dict.fromkeys(draft.topics)]
     if rows:
         connection.execute(insert(article_topics), rows)
 
