@@ -16,6 +16,8 @@ SUFFIXES = frozenset({".md", ".markdown", ".html", ".htm", ".txt"})
 MAX_BYTES = 5_000_000
 """A larger file is no article."""
 
+LINK = "it is a link, and links are not followed"
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -36,25 +38,32 @@ def read_folder(folder: Path) -> FolderRead:
         raise FetchError(str(folder), "there is no such folder", hint="check `folder` of this source in config.toml")
     read = FolderRead()
     for path in _files(folder, read.problems):
-        name = path.relative_to(folder).as_posix()
+        name = _text(path.relative_to(folder).as_posix())
         try:
             read.documents.append(Document(name, _read(path)))
         except (OSError, ValueError) as error:
-            read.problems.append(f"{path}: can't be read: {_reason(error)}".encode("utf-8", "replace").decode())
+            read.problems.append(f"{_text(path)}: can't be read: {_reason(error)}")
     return read
+
+
+def _text(path: Path | str) -> str:
+    """A path as it can be stored and printed: names of files need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _reason(error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
         return str(error)
     if error.errno == errno.ELOOP:
-        return "it is a link, and links are not followed"
+        return LINK
     return error.strerror or type(error).__name__
 
 
 def _files(folder: Path, problems: list[str]) -> Iterator[Path]:
     for at, folders, names in os.walk(folder, onerror=lambda e: problems.append(f"{e.filename}: {e.strerror}")):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        problems.extend(f"{_text(Path(at, name))}: can't be read: {LINK}" for name in folders
+                        if Path(at, name).is_symlink())
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(at, name)
