@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from pipeline.audience.subscriptions import unsubscribe
+from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.smtp import SmtpTransport
 from pipeline.deliver.stage import Outbox, decide_interrupted, decide_resend, recover
 from pipeline.errors import StoreError, TransportError
@@ -138,6 +141,17 @@ def test_given_up_after_48_hours_of_trying(composed, wire, send) -> None:
     with composed.app.store.read() as connection:
         (bo,) = subscribers.by_address(connection, BO)
         assert ledger.window_start(connection, bo.id) == 0, "the articles are given back to the next digest"
+
+
+def test_the_first_try_of_what_it_took_over_counts(composed, wire, send) -> None:
+    """Digest after digest takes over an address that never answers: after 48 hours it is given up all the same."""
+    with composed.app.store.write() as connection:
+        connection.execute(deliveries.deliveries.update().values(
+            attempts=9, first_tried_at=composed.now - HORIZON + timedelta(hours=1)))
+    wire.refusals = {BO: [S.DEFERRED]}
+    send(composed, wire)
+    assert states(composed)[BO] == "failed"
+    assert reasons(composed)[BO] == "given up after 48 h: refused"
 
 
 @pytest.mark.parametrize(("state", "covered"), [(S.BOUNCED, False), (S.FAILED, False), (S.UNCERTAIN, True)])

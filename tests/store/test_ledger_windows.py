@@ -21,7 +21,7 @@ SUPERSEDED = "superseded by a later digest, which covers its articles too"
 def two_digests(book, state: DeliveryState, **values: object) -> tuple[dict, int]:
     """Ada's first delivery, put into a state, and a second digest that is not filled yet."""
     _, first = book.digest_of_one()
-    if state is not S.QUEUED:
+    if state is not S.QUEUED or values:
         book.put(first, state, **values)
     book.now += timedelta(hours=1)
     book.accept()
@@ -86,6 +86,17 @@ def test_a_bounce_that_comes_back_later_leaves_the_window_read(book) -> None:
     _, second = two_digests(book, S.BOUNCED, covered=True)
     book.fill(second)
     assert book.delivery(second, "ada")["from_seq"] == 1
+
+
+@pytest.mark.parametrize("state", [S.QUEUED, S.CLAIMED, S.HANDED, S.DEFERRED])
+def test_one_that_is_sent_once_more_holds_no_window_and_is_left_to_go(book, state: DeliveryState) -> None:
+    """It was uncertain, so its window counts as read; the next digest neither waits for it nor takes it over."""
+    older, second = two_digests(book, state, covered=True)
+    book.fill(second)
+    assert book.row(older["id"])["state"] == state
+    new = book.delivery(second, "ada")
+    assert (new["state"], new["from_seq"], new["cut_seq"]) == ("queued", 1, 2)
+    book.check()
 
 
 def test_an_older_digest_that_is_filled_late_finds_the_newer_one(book) -> None:
