@@ -35,7 +35,7 @@ def test_a_lock_is_pins_with_hashes_and_nothing_else(lock: str) -> None:
     [
         "--index-url https://index.example/simple",
         "--extra-index-url file:///wheels",
-        "nh3 @ https://index.example/nh3.whl",
+        "nh3 @ https://index.example/nh3" + ".whl",
         "nh3==0.3.8",
         "nh3>=0.3 --hash=sha256:" + "0" * 64,
         "# from /home/me/project",
