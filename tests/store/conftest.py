@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -37,14 +38,38 @@ RULES = Rules(limit=500)
 SERVER = os.environ.get("BROADSHEET_TEST_POSTGRESQL", "")
 
 
+class Shelf:
+    """SQLite databases for one test after the other: each gets a copy of a migrated, empty file.
+
+    The `Store` objects are used again, under new files: they remember how their statements are compiled, which costs
+    more than everything else that these tests do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.template, self._free = folder / "template.db", []
+        store = Store(f"sqlite:///{self.template}")
+        migrate(store)
+        store.close()  # the last connection folds the write-ahead log into the file
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        store = self._free.pop() if self._free else Store(f"sqlite:///{self.template.parent / token_hex(4)}.db")
+        shutil.copy(self.template, store.path)
+        try:
+            yield store
+        finally:
+            store.close()
+            for end in ("", "-wal", "-shm"):
+                Path(f"{store.path}{end}").unlink(missing_ok=True)
+            self._free.append(store)
+
+
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty database, made once: each test gets a copy."""
-    path = tmp_path_factory.mktemp("template") / "site.db"
-    store = Store(f"sqlite:///{path}")
-    migrate(store)
-    store.close()  # the last connection folds the write-ahead log into the file
-    return path
+def shelf() -> Iterator[Shelf]:
+    memory = Path("/dev/shm")
+    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="broadsheet-test-", dir=place, ignore_cleanup_errors=True) as name:
+        yield Shelf(Path(name))
 
 
 @pytest.fixture(params=["sqlite", *(["postgresql"] if SERVER else [])])
@@ -52,21 +77,10 @@ def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], Store]]:
     """`make_store()` is one more empty store on the database that this run of the test is about."""
     with ExitStack() as open_stores:
         if request.param == "sqlite":
-            folder = request.getfixturevalue("quick_folder")
-            template = request.getfixturevalue("sqlite_template")
-            yield lambda: open_stores.enter_context(on_sqlite(template, folder / f"{token_hex(4)}.db"))
+            shelf = request.getfixturevalue("shelf")
+            yield lambda: open_stores.enter_context(shelf.store())
         else:
             yield lambda: open_stores.enter_context(on_postgresql(SERVER))
-
-
-@contextmanager
-def on_sqlite(template: Path, path: Path) -> Iterator[Store]:
-    shutil.copy(template, path)
-    store = Store(f"sqlite:///{path}")
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 @contextmanager
