@@ -12,21 +12,23 @@ MAX_LENGTH = 254  # RFC 5321 §4.5.3.1.3 less the angle brackets
 def read_address(text: str) -> tuple[str, str]:
     """(the address as written, its key for comparison), or UsageError in words for a person.
 
-    One addr-spec only: no name, no brackets, no comma, no IP literal, no host without a dot. The key has the domain
-    in lower case and ASCII form (IDNA); the local part is kept as it is, because only its own server may say
-    that two spellings are one mailbox (RFC 5321 §2.4).
+    One addr-spec only: no name, no brackets, no comma, no IP literal, no host without a dot, and a local part in ASCII,
+    which every mail server takes. A domain of other letters is kept in its ASCII form (IDNA). The key is in lower case:
+    a server may tell Ann@ from ann@ (RFC 5321 §2.4), but none is known to, and one person must not be mailed twice.
     """
     address = text.strip()
     if len(address) > MAX_LENGTH:
         raise UsageError(_short(address), f"is longer than an address can be ({MAX_LENGTH} characters)")
     try:
         valid = validate_email(address, check_deliverability=False, allow_quoted_local=False,
-                               allow_domain_literal=False, allow_display_name=False, test_environment=True, strict=True)
+                               allow_domain_literal=False, allow_display_name=False, allow_smtputf8=False,
+                               test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise UsageError(_short(address) or "(empty)", f"is no e-mail address: {_plain(str(error))}") from error
     if "." not in valid.domain:
         raise UsageError(_short(address), "is no e-mail address: its domain has no dot")
-    return f"{valid.local_part}@{valid.domain}", f"{valid.local_part}@{valid.ascii_domain.lower()}"
+    kept = f"{valid.local_part}@{valid.ascii_domain}"
+    return kept, kept.lower()
 
 
 def _short(text: str) -> str:

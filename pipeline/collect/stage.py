@@ -87,9 +87,14 @@ def collect(
     due = [s for s in config.sources if (not slugs or s.slug in slugs) and (force or is_due(s, states, now()))]
     polls = []
     with ThreadPoolExecutor(min(AT_ONCE, max(1, len(due))), thread_name_prefix="collect") as pool:
-        for poll in pool.map(lambda s: poll_source(store, config, fetcher, s, now()), due):
-            progress(poll)
-            polls.append(poll)
+        try:
+            for poll in pool.map(lambda s: poll_source(store, config, fetcher, s, now()), due):
+                progress(poll)
+                polls.append(poll)
+        except BaseException:  # Ctrl-C, above all: what is under way is broken off, or a slow source would hold us
+            pool.shutdown(wait=False, cancel_futures=True)
+            fetcher.close()
+            raise
     return polls
 
 

@@ -32,7 +32,7 @@ class MaildirTransport:
     def open(self) -> MaildirConnection:
         try:
             for part in ("tmp", "new", "cur"):
-                (self.folder / part).mkdir(parents=True, exist_ok=True)
+                (self.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise TransportError(str(self.folder), f"the Maildir can't be made: {error.strerror}",
                                  hint="check mail.maildir in config.toml") from error

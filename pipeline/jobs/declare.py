@@ -20,7 +20,8 @@ def declare(store: Store, config: Config, now: datetime) -> None:
         for source in config.sources:
             location = source.url or str(source.folder)
             source_id = sources.ensure_source(connection, source.slug, kind=source.kind, location=location,
-                                              former=source.former, now=now)
+                                              former=source.former, now=now,
+                                              declared=[s.slug for s in config.sources])
             articles.show_as(connection, source_id, source.show)
             if source.title:
                 sources.record_poll(connection, source_id, title=source.title)

@@ -11,14 +11,14 @@ from pipeline.collect.stage import Poll, collect
 from pipeline.compose.stage import Parts, compose, fill_batches
 from pipeline.config import Newsletter
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
-from pipeline.errors import BroadsheetError
+from pipeline.errors import BroadsheetError, TemplateError
 from pipeline.jobs.slots import PREFIX, enqueue_due, slot_of
 from pipeline.jobs.worker import Worker, bury_dead
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot, decide_due
 from pipeline.publish.stage import Published, publish
-from pipeline.store import deliveries, digests, meta, runs
+from pipeline.store import deliveries, digests, meta, runs, sources
 
 DEMO_READER = "reader@lantern.example"
 DEMO_SLOT = "welcome"
@@ -70,6 +70,7 @@ def cycle(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Report:
     report.recovered = recover_dead(app, worker)
     watch.step("collecting")
     report.polls = collect_due(app, watch=watch)
+    report.problems += failing_sources(app, {poll.source for poll in report.polls})
     watch.step("publishing")
     report.published = publish_all(app)
     watch.step("composing")
@@ -108,6 +109,18 @@ def collect_due(
         return collect(app.store, app.config, fetcher, app.now, slugs=slugs, force=force, progress=watch.polled)
     finally:
         fetcher.close()
+
+
+def failing_sources(app: App, polled: Collection[str]) -> list[str]:
+    """Sources that failed when they were last asked and are not due again yet: silence would look like health."""
+    with app.store.read() as connection:
+        states = sources.states(connection)
+    return [
+        f"source {s.slug} still fails, and is asked again after {states[s.slug].next_poll_at:%d %b %H:%M} UTC: "
+        f"{states[s.slug].last_error}"
+        for s in app.config.sources
+        if s.slug not in polled and s.slug in states and states[s.slug].failures and states[s.slug].next_poll_at
+    ]
 
 
 def publish_all(app: App, slugs: Collection[str] = ()) -> Published:
@@ -172,6 +185,7 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
     try:
         if late and not _is_frozen(app, newsletter, slot):
             status, reason = RunStatus.SKIPPED, late
+            _give_up(app, newsletter, slot, late)
             report.missed.append(f"{newsletter.slug} {slot.nominal}: {late}")
         else:
             digest = compose(parts(app), newsletter, slot, audience=slot.schedule, now=app.now())
@@ -180,7 +194,9 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
             watch.composed(digest)
     except BroadsheetError as error:
         # a busy database, or articles that kept changing: the slot stays due, until max_lateness
-        status, reason = RunStatus.FAILED if error.permanent else RunStatus.QUEUED, str(error)
+        # and a template may be mended: then the digest goes out as long as it is not too late
+        again = isinstance(error, TemplateError) or not error.permanent
+        status, reason = RunStatus.QUEUED if again else RunStatus.FAILED, str(error)
         report.problems.append(f"newsletter {newsletter.slug}: {error}")
     with app.store.write() as connection:
         runs.finish(connection, job, slot.due_at, status, app.now(), reason=reason, result=result)
@@ -188,6 +204,14 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
 
 def _declared(app: App, newsletter: str, schedule: str) -> bool:
     return any(n.slug == newsletter and s.slug == schedule for n in app.config.newsletters for s in n.schedules)
+
+
+def _give_up(app: App, newsletter: Newsletter, slot: Slot, reason: str) -> None:
+    """A digest that was begun and held, and is too late by now, waits for nobody: its articles are in the next one."""
+    with app.store.write() as connection:
+        digest = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
+        if digest is not None:
+            digests.change(connection, digest.id, DigestStatus.SKIPPED, reason=reason)
 
 
 def _is_frozen(app: App, newsletter: Newsletter, slot: Slot) -> bool:

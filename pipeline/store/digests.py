@@ -233,7 +233,9 @@ def sent_in(connection: Connection, article_id: int) -> list[Row[Any]]:
 def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
     """The digest an operator named: its number, or its name ("2026-11-22-0800-daily"), or "latest"."""
     found = listed(connection, newsletter=newsletter)
-    matching = [d for d in found if name in (d.name, str(d.id), d.slot)] or (found[:1] if name == "latest" else [])
+    matching = [d for d in found if name in (d.name, str(d.id), d.slot, f"{d.newsletter}/{d.name}")]
+    if not matching and name == "latest":
+        matching = found[:1]
     if not matching:
         near = ", ".join(f"{d.newsletter}/{d.name}" for d in found[:5]) or "none yet"
         raise UsageError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")

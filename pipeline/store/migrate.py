@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ def migrate(store: Store) -> str:
             store.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(store.name, f"its folder can't be made: {error.strerror}") from error
+    if store.path is not None and not store.path.exists():
+        _make_private(store.path)
     try:
         with store.read() as connection:
             if _revision(connection) == HEAD:
@@ -35,6 +39,12 @@ def migrate(store: Store) -> str:
     except (StoreError, DatabaseError):
         pass  # said below, where it is also known whether it can be mended
     return _upgrade(store)
+
+
+def _make_private(path: Path) -> None:
+    """A new database is its owner's alone: it holds people's addresses. SQLite's other files take over its mode."""
+    with suppress(OSError):  # what is wrong is said when it is opened
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def _upgrade(store: Store) -> str:

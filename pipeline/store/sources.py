@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,9 +32,19 @@ class SourceState:
 
 
 def ensure_source(
-    connection: Connection, slug: str, *, kind: str, location: str, former: tuple[str, ...], now: datetime
+    connection: Connection, slug: str, *, kind: str, location: str, former: tuple[str, ...], now: datetime,
+    declared: Collection[str] = (),
 ) -> int:
-    """Record a source. One that moved elsewhere keeps its articles but forgets validators and poll times."""
+    """Record a source. One that moved elsewhere keeps its articles but forgets validators and poll times.
+
+    A new slug for the very place that a source no longer in `declared` was read from is the same source renamed, even
+    without `former`: else its whole archive would come in, and be mailed, a second time.
+    """
+    if declared and not former:
+        same = connection.execute(
+            select(sources.c.slug).where(sources.c.location == location, sources.c.slug.not_in([*declared, slug]))
+            .order_by(sources.c.id).limit(1)).scalar_one_or_none()
+        former = (same,) if same else ()
     source_id = ensure(connection, sources, slug, former, kind=kind, location=location, created_at=now)
     connection.execute(
         update(sources)

@@ -20,6 +20,9 @@ from pipeline.web.site import Site
 
 MAX_ID_DIGITS = 18
 
+TEST = "test"
+"""The token in test mails."""
+
 
 def answer(site: Site, request: Request) -> Response:
     """`/u/{token}`: GET and HEAD ask, POST leaves, once or a hundred times."""
@@ -50,6 +53,9 @@ def _page(site: Site, found: Subscription | None, *, left: bool) -> Response:
 
 def _subscription(site: Site, request: Request) -> Subscription | None:
     said = site.app.keyring.read(UNSUBSCRIBE, request.path_params["token"])
+    if request.path_params["token"] == TEST:
+        raise Missing("This was a test", "Test mails carry a link that leads nowhere, so that nobody is unsubscribed "
+                      "by trying it. In a real mail it opens a page with one button.")
     if said is None or not said.isascii() or not said.isdigit() or len(said) > MAX_ID_DIGITS:
         raise Missing(
             "This link is not complete",

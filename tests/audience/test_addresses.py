@@ -13,12 +13,11 @@ from pipeline.errors import UsageError
 @pytest.mark.parametrize(("text", "address", "key"), [
     ("ada@example.org", "ada@example.org", "ada@example.org"),
     ("  ada@example.org\t", "ada@example.org", "ada@example.org"),
-    ("Ada@EXAMPLE.org", "Ada@example.org", "Ada@example.org"),
+    ("Ada@EXAMPLE.org", "Ada@example.org", "ada@example.org"),
     ("ada+news@example.org", "ada+news@example.org", "ada+news@example.org"),
     ("o'neill@example.co.uk", "o'neill@example.co.uk", "o'neill@example.co.uk"),
-    ("ada@bücher.example", "ada@bücher.example", "ada@xn--bcher-kva.example"),
-    ("ada@xn--bcher-kva.example", "ada@bücher.example", "ada@xn--bcher-kva.example"),
-    ("åsa@example.org", "åsa@example.org", "åsa@example.org"),
+    ("ada@bücher.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
+    ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
     ("a" * 64 + "@example.org", "a" * 64 + "@example.org", "a" * 64 + "@example.org"),
     ("ada@sub.sub.example.org", "ada@sub.sub.example.org", "ada@sub.sub.example.org"),
 ])
@@ -35,7 +34,7 @@ BAD = [
     "ada@example.org bo@example.org", "ada@exam\nple.org", "ada@example.org\r\nBcc: bo@example.org",
     "ada\x00@example.org", "ada@example\u2028.org", "a\u202eda@example.org", "ada@-example.org", "ada@example-.org",
     "ada@exam_ple.org", "a" * 65 + "@example.org", "ada@" + "x" * 64 + ".org", "ada@" + "x." * 125 + "org",
-    "mailto:ada@example.org", "ada(comment)@example.org", "ada@example.123", "=1+1@[x]",
+    "mailto:ada@example.org", "ada(comment)@example.org", "ada@example.123", "=1+1@[x]", "åsa@example.org",
 ]
 
 

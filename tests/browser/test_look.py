@@ -22,12 +22,17 @@ pytestmark = pytest.mark.browser
 WIDTHS = {"phone": 390, "desktop": 1200}
 PAGES = ("/", "/n/lantern/", "/n/lantern/welcome", "/feeds/all/", "/a/1")
 
+WIDE = ("# Something wide\n\nhttps://example.org/" + "x" * 300 + " and " + "y" * 2000 + "\n\n|" + " a column |" * 9
+        + "\n|" + "---|" * 9 + "\n|" + " some words |" * 9 + "\n\n```\n" + "code " * 80 + "\n```\n")
+"""What breaks a narrow page."""
+
 
 @pytest.fixture(scope="module")
 def demo(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the shipped demo, running as a process of its own."""
     folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(root / "examples", folder / "examples")
+    (folder / "examples" / "articles" / "wide.md").write_text(WIDE)
     with closing(create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     config = (root / "config.toml").read_text().replace("127.0.0.1:8000", f"127.0.0.1:{port}")
