@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -231,7 +231,3 @@ def _record_failure(
     with store.write() as connection:
         sources.record_poll(connection, state.id, last_polled_at=now, next_poll_at=wait, failures=failures,
                             last_error=str(error)[:1000])
-
-
-def new_articles(polls: Iterable[Poll]) -> int:
-    return sum(poll.new + poll.updated for poll in polls)

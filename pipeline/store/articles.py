@@ -203,17 +203,6 @@ def last_seq_before(connection: Connection, moment: datetime) -> int:
         select(func.max(articles.c.accepted_seq)).where(articles.c.accepted_at < moment)).scalar_one() or 0
 
 
-def counts_by_source(connection: Connection) -> dict[str, dict[str, int]]:
-    """slug -> status -> number of articles."""
-    rows = connection.execute(
-        select(sources.c.slug, articles.c.status, func.count())
-        .join(articles, articles.c.source_id == sources.c.id).group_by(sources.c.slug, articles.c.status)
-    )
-    counted: dict[str, dict[str, int]] = {}
-    for slug, status, number in rows:
-        counted.setdefault(slug, {})[status] = number
-    return counted
-
 
 def _content(draft: Draft) -> dict[str, Any]:
     return {

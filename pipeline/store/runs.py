@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,13 +81,6 @@ def rename(connection: Connection, old: str, new: str) -> None:
     connection.execute(delete(runs).where(runs.c.job == old, runs.c.due_at.in_(there)))
     connection.execute(update(runs).where(runs.c.job == old).values(job=new))
 
-
-def prune(connection: Connection, jobs: Sequence[str], before: datetime) -> int:
-    """Forget finished runs of interval jobs; those of scheduled sends stay, they say what was sent and missed."""
-    return connection.execute(
-        delete(runs).where(runs.c.job.in_(jobs), runs.c.due_at < before,
-                           runs.c.status.in_([RunStatus.DONE, RunStatus.SKIPPED]))
-    ).rowcount
 
 
 def register(
