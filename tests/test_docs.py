@@ -41,7 +41,8 @@ TABLES: dict[str, type[shape.Table]] = {
     "[site]": shape.Site, "[store]": shape.Store, "[paths]": shape.Paths, "[[sources]]": shape.Source,
     "[[feeds]]": shape.Feed, "select of a feed": shape.FeedSelect, "[[newsletters]]": shape.Newsletter,
     "select of a newsletter": shape.NewsletterSelect, "[[newsletters.schedules]]": shape.NewsletterSchedule,
-    "[mail]": shape.Mail, "[mail.smtp]": shape.Smtp, "[web]": shape.Web, "[operator]": shape.Operator,
+    "[mail]": shape.Mail, "[mail.smtp]": shape.Smtp, "[web]": shape.Web, "[collect]": shape.Collect,
+    "[operator]": shape.Operator,
 }
 DEFAULTS_OF_ADDRESSES = {"port": "by `tls`"}  # a default that follows from another key
 

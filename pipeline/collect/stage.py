@@ -40,6 +40,9 @@ from pipeline.store.sources import SourceState
 AT_ONCE = 8
 """Sources polled at the same time."""
 
+HOURLY = timedelta(hours=1)
+"""As often as a source is asked whose operator said nothing."""
+
 LONGEST_WAIT = timedelta(days=8)
 """Longer than any back-off, and than any server's Retry-After that is heeded."""
 
@@ -104,7 +107,7 @@ def is_due(source: Source, states: dict[str, SourceState], now: datetime) -> boo
     if source.folder is not None or state is None or state.next_poll_at is None:
         return True
     # the second: a clock that once ran ahead, or an interval that was shortened
-    return now >= state.next_poll_at or state.next_poll_at > now + max(source.every, LONGEST_WAIT)
+    return now >= state.next_poll_at or state.next_poll_at > now + max(source.every or HOURLY, LONGEST_WAIT)
 
 
 def poll_source(store: Store, config: Config, fetcher: Fetcher, source: Source, now: datetime) -> Poll:
@@ -166,7 +169,8 @@ def _batch(drafts: list[Draft], title: str, response: Response, body_hash: str) 
 def _accept(connection: Connection, source: Source, batch: Batch | None, now: datetime, poll: Poll) -> None:
     """Compare with what is known and write what follows; the poll's one transaction."""
     state = sources.state(connection, source.slug)
-    after = {"last_polled_at": now, "next_poll_at": next_poll(now, source.every, 0), "failures": 0, "last_error": ""}
+    after = {"last_polled_at": now, "next_poll_at": next_poll(now, source.every or HOURLY, 0), "failures": 0,
+             "last_error": ""}
     if poll.problems:
         after["last_error"] = "; ".join(poll.problems)[:1000]
     if batch is None:
@@ -225,7 +229,7 @@ def _record_failure(
     store: Store, source: Source, state: SourceState, error: BroadsheetError, now: datetime
 ) -> None:
     failures = state.failures + 1
-    wait = next_poll(now, source.every, failures)
+    wait = next_poll(now, source.every or HOURLY, failures)
     if isinstance(error, HttpStatusError) and error.retry_after_s:
         wait = max(wait, now + timedelta(seconds=min(error.retry_after_s, 7 * 86_400)))
     with store.write() as connection:

@@ -23,6 +23,7 @@ from pipeline.config.lines import key_lines
 from pipeline.config.problems import Problems, syntax_problem
 from pipeline.config.secrets import MASK, expand
 from pipeline.config.shape import (
+    Collect,
     Document,
     Feed,
     Mail,
@@ -40,8 +41,8 @@ from pipeline.config.values import FOREVER, nearest, say_span
 from pipeline.errors import ConfigError, UsageError
 
 __all__ = [
-    "FOREVER", "MASK", "STARTER", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator", "Paths",
-    "Site", "Smtp", "Source", "Store", "Web", "load", "nearest", "say_span",
+    "FOREVER", "MASK", "STARTER", "Collect", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator",
+    "Paths", "Site", "Smtp", "Source", "Store", "Web", "load", "nearest", "say_span",
 ]
 
 STARTER = Path(__file__).with_name("starter.toml")
@@ -61,6 +62,7 @@ class Config:
     newsletters: tuple[Newsletter, ...]
     mail: Mail | None           # None only where there are no newsletters
     web: Web
+    collect: Collect
     operator: Operator | None
     warnings: tuple[str, ...]   # what is allowed and probably not meant, like problems: "line 9: …"
 
@@ -101,7 +103,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
     return Config(
         path=path, site=shaped.site, store=shaped.store, paths=shaped.paths, sources=shaped.sources,
         feeds=shaped.feeds, newsletters=shaped.newsletters, mail=shaped.mail, web=shaped.web,
-        operator=shaped.operator, warnings=problems.warnings(),
+        collect=shaped.collect, operator=shaped.operator, warnings=problems.warnings(),
     )
 
 

@@ -26,6 +26,7 @@ from pipeline.config.values import (
     Network,
     Place,
     PublicUrl,
+    Rule,
     Slug,
     Title,
     WebUrl,
@@ -35,9 +36,10 @@ from pipeline.config.values import (
     split_listen,
     split_mailbox,
 )
-from pipeline.model.articles import Show, SourceKind
+from pipeline.model.articles import Show
 from pipeline.model.runs import CatchUp
 from pipeline.model.selection import Rules
+from pipeline.model.sources import SourceKind
 from pipeline.schedules import Schedule, parse_schedule
 
 PORTS = {"none": 25, "starttls": 587, "implicit": 465}
@@ -100,7 +102,16 @@ class Source(Table):
     folder: Place | None = None
     topics: tuple[Title, ...] = ()
     show: Annotated[Show, one_of("summary", "full")] = Show.SUMMARY
-    every: Annotated[timedelta, span(MINUTE)] = timedelta(hours=1)
+    every: Annotated[timedelta, span(MINUTE)] | None = None   # None: as often as is polite, at most hourly
+    kind: Annotated[SourceKind, one_of("auto", "feed", "page", "article", "sitemap", "folder")] = SourceKind.AUTO
+    selector: Line = ""                    # CSS: where on a listing page the articles are
+    full_text: Flag = False                # fetch each article's page for its text
+    include: tuple[Rule, ...] = ()         # words, or /regular expressions/: only articles with one of them
+    exclude: tuple[Rule, ...] = ()         # never articles with one of them
+    hold: tuple[Rule, ...] = ()            # those wait for the operator
+    rights: Line = ""                      # where the source itself says nothing
+    licence: WebUrl = ""
+    blocked: Flag = False                  # taken down by the operator; never asked again
     backlog: Backlog = timedelta(days=7)   # compare ages with it (timedelta.max: all), never subtract it from a time
     allow_networks: tuple[Network, ...] = ()
     flood: Annotated[StrictInt, Field(ge=1, le=100_000)] = 50
@@ -114,13 +125,9 @@ class Source(Table):
         if not isinstance(data, dict):
             return data
         own = "folder" in data and "url" not in data
-        defaults = {"show": "full", "every": "1m", "backlog": "all"} if own else {
-            "show": "summary", "every": "1h", "backlog": "7d"}
+        defaults = {"show": "full", "every": "1m", "backlog": "all", "kind": "folder"} if own else {
+            "show": "summary", "backlog": "7d"}
         return {**defaults, **data}
-
-    @property
-    def kind(self) -> SourceKind:
-        return SourceKind.FOLDER if self.folder else SourceKind.FEED
 
 
 class FeedSelect(Table):
@@ -259,6 +266,15 @@ class Web(Table):
         return split_listen(self.listen)[1]
 
 
+class Collect(Table):
+    """`[collect]`: how we behave towards the servers of others."""
+
+    write_to: Line = ""                    # an address or a page for their operators; goes into the User-Agent
+    at_once: Annotated[StrictInt, Field(ge=1, le=64)] = 8   # servers asked at the same time
+    spacing: Annotated[timedelta, span(SECOND)] = timedelta(seconds=1)   # between two requests to one site
+    websub: Flag = True                    # let hubs tell us; only where public_url can be reached
+
+
 class Operator(Table):
     """`[operator]`: who hears what waits for a decision."""
 
@@ -277,6 +293,7 @@ class Document(Table):
     newsletters: tuple[Newsletter, ...] = ()
     mail: Mail | None = None
     web: Web = Web()
+    collect: Collect = Collect()
     operator: Operator | None = None
 
     @model_validator(mode="before")
@@ -287,6 +304,6 @@ class Document(Table):
 
 
 __all__ = [
-    "Document", "Feed", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule", "NewsletterSelect", "Operator",
-    "Paths", "Site", "Smtp", "Source", "Store", "Table", "Web",
+    "Collect", "Document", "Feed", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule", "NewsletterSelect",
+    "Operator", "Paths", "Site", "Smtp", "Source", "Store", "Table", "Web",
 ]

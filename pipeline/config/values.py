@@ -253,6 +253,7 @@ Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 Line = Annotated[str, AfterValidator(_line)]
 Title = Annotated[str, AfterValidator(_title)]
+Rule = Annotated[str, AfterValidator(_title)]
 Slug = Annotated[str, AfterValidator(_slug)]
 Language = Annotated[str, AfterValidator(_language)]
 Zone = Annotated[str, AfterValidator(_zone)]

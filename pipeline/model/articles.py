@@ -1,4 +1,4 @@
-"""Sources and articles: one frozen type per stage of an article's life.
+"""Articles: one frozen type per stage of an article's life.
 
     Found     what a parser read out of a source, nothing checked yet
     Draft     a Found that went through the door: cleaned, dated, identified; ready to be compared
@@ -10,11 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-
-
-class SourceKind(StrEnum):
-    FEED = "feed"
-    FOLDER = "folder"
 
 
 class ArticleStatus(StrEnum):
@@ -40,6 +35,15 @@ class Enclosure:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """An element of Media RSS, iTunes or Podcasting 2.0, kept for the feeds: "podcast:transcript" and the like."""
+
+    name: str                                        # with the namespace's usual prefix
+    text: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()     # addresses in them are absolute http(s)
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One piece as a parser found it. Text may be anything; HTML is untrusted; dates may be absent or naive."""
 
@@ -54,7 +58,11 @@ class Found:
     topics: tuple[str, ...] = ()
     language: str = ""
     rights: str = ""
+    licence: str = ""           # the address of the licence it is under
+    image: str = ""             # its own picture, may be relative
     enclosures: tuple[Enclosure, ...] = ()
+    extras: tuple[Extra, ...] = ()
+    pointer: bool = False       # only an address, from a listing or a sitemap: its page holds the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,11 @@ class Draft:
     language: str
     rights: str
     enclosures: tuple[Enclosure, ...] = ()
+    licence: str = ""           # absolute http(s), or ""
+    image: str = ""             # absolute http(s), or ""
+    extras: tuple[Extra, ...] = ()
+    pointer: bool = False       # only an address: nothing may be told of it before its page was read
+    text_note: str = ""         # where the text is from, when not from the source's document; or why its page is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +119,7 @@ class Article:
     mailable: bool = True       # False: accepted for feeds only (the source's backlog)
     reason: str = ""            # why it is held, withdrawn or not mailable
     enclosures: tuple[Enclosure, ...] = field(default=())
+    licence: str = ""
+    image: str = ""
+    extras: tuple[Extra, ...] = ()
+    text_note: str = ""

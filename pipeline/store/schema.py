@@ -1,6 +1,7 @@
 """The tables. DESIGN in one picture:
 
     sources -> articles (-> article_topics, article_revisions)          accepted_seq orders everything
+            -> passed_over, hub_subscriptions, robots                   not taken; who tells us; who may be asked
     newsletters -> schedules                                            what the config declared, and since when
     subscribers -> subscriptions -> subscription_events                 who was in an audience at any past moment
     digests -> digest_articles, fragments, selections                   frozen content
@@ -31,84 +32,27 @@ from sqlalchemy import (
 
 from pipeline.model.deliveries import LIVE, DeliveryState
 from pipeline.store.columns import NEVER_REUSED, Id, Utc, count, identity, metadata, ref, table, words
+from pipeline.store.schema_collect import (
+    article_bands,
+    article_revisions,
+    article_topics,
+    articles,
+    hub_subscriptions,
+    likenesses,
+    passed_over,
+    robots,
+    sources,
+)
 
-__all__ = ["metadata"]  # the tables are imported by name
+__all__ = [
+    "article_bands", "article_revisions", "article_topics", "articles", "hub_subscriptions", "likenesses",
+    "metadata", "passed_over", "robots", "sources",
+]
+# the tables are imported by name; those of collecting stand in a file of their own
 
 meta = table("meta", Column("key", Text, primary_key=True), words("value"))
 
 counters = table("counters", Column("name", Text, primary_key=True), count("value"))
-
-# --- collect ---
-
-sources = table(
-    "sources",
-    identity(),
-    Column("slug", Text, nullable=False, unique=True),
-    words("kind"),
-    words("location"),          # what `etag`, `last_modified` and the poll times belong to: another URL forgets them
-    words("title"),
-    words("etag"),
-    words("last_modified"),
-    words("body_hash"),
-    Column("created_at", Utc, nullable=False),
-    Column("first_polled_at", Utc),   # the first poll that gave articles; before it nothing counts as a flood
-    Column("last_polled_at", Utc),
-    Column("next_poll_at", Utc),
-    count("failures"),
-    words("last_error"),
-)
-
-articles = table(
-    "articles",
-    identity(),
-    ref("source_id", "sources"),
-    words("guid"),
-    words("url"),
-    words("url_key"),
-    words("content_hash"),
-    words("title"),
-    words("author"),
-    words("summary"),
-    words("html"),
-    words("language"),
-    words("rights"),
-    words("show"),
-    Column("topics", JSON, nullable=False),
-    Column("enclosures", JSON, nullable=False),
-    Column("published_at", Utc, nullable=False),
-    Column("updated_at", Utc, nullable=False),
-    Column("first_seen_at", Utc, nullable=False),
-    Column("accepted_seq", BigInteger, unique=True),   # null while held
-    Column("accepted_at", Utc),
-    words("status"),
-    words("reason"),
-    Column("mailable", Boolean, nullable=False),
-    Column("story_id", Id, ForeignKey("articles.id")),  # null: tells its own story
-    Column("revision", Integer, nullable=False, server_default="1"),
-    Index("uq_articles_guid", "source_id", "guid", unique=True,
-          sqlite_where=text("guid <> ''"), postgresql_where=text("guid <> ''")),
-    Index("ix_articles_url_key", "url_key"),
-    Index("ix_articles_content_hash", "content_hash"),
-    Index("ix_articles_story", "story_id"),
-    Index("ix_articles_newest", "status", "published_at", "accepted_seq"),
-)
-
-article_topics = table(
-    "article_topics",
-    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
-    Column("topic", Text, primary_key=True),
-    Index("ix_article_topics_topic", "topic", "article_id"),
-)
-
-article_revisions = table(
-    "article_revisions",
-    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
-    Column("revision", Integer, primary_key=True),
-    Column("at", Utc, nullable=False),
-    words("title"),
-    words("content_hash"),
-    Column("seq", BigInteger, unique=True),  # from the accepting counter where it is a correction to be told once
-)
 
 # --- what the config declared ---
 

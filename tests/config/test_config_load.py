@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from pipeline.config import FOREVER, STARTER, Config, load
 from pipeline.errors import UsageError
-from pipeline.model.articles import Show, SourceKind
+from pipeline.model.articles import Show
 from pipeline.model.runs import CatchUp
 from pipeline.model.selection import Rules
+from pipeline.model.sources import SourceKind
 
 FULL = Path(__file__).with_name("full.toml").read_text()
 SMALL = '[site]\ntitle = "A"\npublic_url = "https://a.example"\n'
@@ -40,7 +41,7 @@ def test_a_full_config_is_what_was_written(full: Config, tmp_path: Path) -> None
     assert full.paths.feeds == tmp_path / "out"
     source = full.source("neighbour")
     assert (source.kind, source.show, source.every, source.backlog, source.flood) == (
-        SourceKind.FEED, Show.FULL, timedelta(minutes=30), timedelta(days=14), 20)
+        SourceKind.AUTO, Show.FULL, timedelta(minutes=30), timedelta(days=14), 20)
     assert full.feed("all").rules == Rules(("*",), ("desk",), 50, 3)
     newsletter = full.newsletter("lantern")
     assert newsletter.rules == Rules(("health", "python"), ("desk", "neighbour"), 9, 5, 2)
@@ -63,7 +64,7 @@ def test_defaults(write: Write, tmp_path: Path) -> None:
     config = load(write(text), {})
     folder, url = config.sources
     assert (folder.show, folder.backlog, folder.folder) == (Show.FULL, FOREVER, tmp_path / "x")
-    assert (url.show, url.backlog, url.every) == (Show.SUMMARY, timedelta(days=7), timedelta(hours=1))
+    assert (url.show, url.backlog, url.every) == (Show.SUMMARY, timedelta(days=7), None)
     assert config.store.url.get_secret_value() == f"sqlite:///{tmp_path}/broadsheet.db"
     assert (config.paths.feeds, config.mail, config.site.postal_address) == (tmp_path / "feeds", None, None)
 
