@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 
-from pipeline.config import Config, Newsletter, NewsletterSchedule
+from pipeline.config import Config, Newsletter, NewsletterSchedule, Source
 from pipeline.errors import StoreError
 from pipeline.jobs.slots import due_since, job_name
 from pipeline.schedules import parse_schedule
-from pipeline.store import Connection, articles, declared, runs, sources, subscribers
+from pipeline.store import Connection, declared, runs, sources, subscribers
 from pipeline.store.engine import Store
 
 
@@ -17,14 +18,7 @@ def declare(store: Store, config: Config, now: datetime) -> None:
     """One transaction. Raises StoreError where the config would forget people: a newsletter or a schedule that has
     subscribers and is gone."""
     with store.write() as connection:
-        for source in config.sources:
-            location = source.url or str(source.folder)
-            source_id = sources.ensure_source(connection, source.slug, kind=source.kind, location=location,
-                                              former=source.former, now=now,
-                                              declared=[s.slug for s in config.sources])
-            articles.show_as(connection, source_id, source.show)
-            if source.title:
-                sources.record_poll(connection, source_id, title=source.title)
+        sources.declare(connection, [_declared_source(config, source) for source in config.sources], now)
         for feed in config.feeds:
             declared.ensure_feed(connection, feed.slug, feed.former, now)
         for newsletter in config.newsletters:
@@ -35,6 +29,19 @@ def declare(store: Store, config: Config, now: datetime) -> None:
 def schedule_spec(schedule: NewsletterSchedule) -> str:
     """What identifies a schedule's times; a change of any of it starts the schedule anew."""
     return json.dumps({"at": schedule.at, "cron": schedule.cron, "zone": schedule.timezone}, sort_keys=True)
+
+
+def _declared_source(config: Config, source: Source) -> sources.Declared:
+    """What of a source's keys has to be remembered. The fingerprint holds those by which an article that was already
+    read would be taken, dated or told otherwise: when they change, the source is read anew."""
+    judged = source.model_dump(mode="json", include=_JUDGING) | {"site_language": config.site.language}
+    fingerprint = hashlib.sha256(json.dumps(judged, sort_keys=True).encode()).hexdigest()[:16]
+    return sources.Declared(
+        source.slug, source.kind, source.url or str(source.folder), source.show, source.title, source.former,
+        source.blocked, fingerprint)
+
+
+_JUDGING = {"selector", "full_text", "include", "exclude", "hold", "topics", "language", "rights", "licence"}
 
 
 def _declare_newsletter(connection: Connection, newsletter: Newsletter, now: datetime) -> None:

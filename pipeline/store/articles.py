@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, or_, select, update
 
 from pipeline.errors import UsageError
-from pipeline.model.articles import Article, ArticleStatus, Draft, Enclosure, Show
+from pipeline.model.articles import Article, ArticleStatus, Draft, Enclosure, Extra, Show
 from pipeline.model.selection import Rules
 from pipeline.store import meta
-from pipeline.store.schema import article_revisions, article_topics, articles, sources
+from pipeline.store.schema import article_revisions, article_topics, articles, likenesses, sources
 
 T = TypeVar("T")
 
@@ -76,33 +76,43 @@ def count_of_source(connection: Connection, source_id: int) -> int:
 def add(
     connection: Connection, source_id: int, drafts: Sequence[tuple[Draft, Acceptance]], now: datetime
 ) -> list[int]:
-    """Store new articles in the given order and return their ids; those not held get their accepted_seq here."""
+    """Store new articles in the given order and return their ids; those not held get their accepted_seq here.
+
+    A few statements for all of them. Ids are taken from a counter of our own, so that they are known beforehand.
+    """
+    if not drafts:
+        return []
     accepted = sum(1 for _, how in drafts if not how.held)
     seq = meta.take(connection, meta.ACCEPTED, accepted) if accepted else 0
-    ids: list[int] = []
-    for draft, how in drafts:
+    first = _take_ids(connection, len(drafts))
+    told = Stories.known(connection, [draft for draft, _ in drafts])
+    rows: list[dict[str, Any]] = []
+    for article_id, (draft, how) in enumerate(drafts, first):
         values = _content(draft) | {
-            "source_id": source_id, "first_seen_at": now, "show": how.show, "mailable": how.mailable,
-            "published_at": draft.published_at, "updated_at": draft.published_at,
-            "story_id": _story_of(connection, draft),  # one by one: an article may repeat the one before it
+            "id": article_id, "source_id": source_id, "first_seen_at": now, "show": how.show,
+            "mailable": how.mailable, "published_at": draft.published_at, "updated_at": draft.published_at,
+            "story_id": told.of(draft), "accepted_seq": None, "accepted_at": None,
         }
+        told.tell(article_id, draft)
         if how.held:
             values |= {"status": ArticleStatus.HELD, "reason": how.held}
         else:
             values |= {"status": ArticleStatus.ACCEPTED, "reason": how.reason, "accepted_seq": seq, "accepted_at": now}
             seq += 1
-        ids.append(int(connection.execute(insert(articles).values(**values).returning(articles.c.id)).scalar_one()))
+        rows.append(values)
+    connection.execute(_INSERT, rows)
+    ids = [row["id"] for row in rows]
     stored = [(article_id, draft) for article_id, (draft, _) in zip(ids, drafts, strict=True)]
     _write_topics(connection, stored)
-    if stored:
-        connection.execute(insert(article_revisions), [
-            {"article_id": article_id, "revision": 1, "at": now, "title": draft.title,
-             "content_hash": draft.content_hash} for article_id, draft in stored])
+    connection.execute(_INSERT_REVISION, [
+        {"article_id": article_id, "revision": 1, "at": now, "title": draft.title,
+         "content_hash": draft.content_hash} for article_id, draft in stored])
     return ids
 
 
-def revise(connection: Connection, article_id: int, draft: Draft, now: datetime) -> None:
-    """Store a substantial change: one more revision under the same identity, date and accepted_seq."""
+def revise(connection: Connection, article_id: int, draft: Draft, now: datetime, *, changed: str = "") -> None:
+    """Store a substantial change: one more revision under the same identity, date and accepted_seq. `changed` says in
+    words what is different."""
     revision = connection.execute(
         update(articles).where(articles.c.id == article_id)
         .values(**_content(draft), updated_at=now, revision=articles.c.revision + 1)
@@ -111,19 +121,14 @@ def revise(connection: Connection, article_id: int, draft: Draft, now: datetime)
     connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
     _write_topics(connection, [(article_id, draft)])
     connection.execute(insert(article_revisions).values(
-        article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash))
+        article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash,
+        changed=changed))
 
 
 def move(connection: Connection, article_id: int, draft: Draft) -> None:
     """Remember a new guid or address of an article whose content stayed the same."""
     connection.execute(update(articles).where(articles.c.id == article_id).values(
         guid=draft.guid, url=draft.url, url_key=draft.url_key))
-
-
-def show_as(connection: Connection, source_id: int, show: Show) -> None:
-    """How much of a source is republished is the operator's present word, for what is stored too."""
-    connection.execute(update(articles).where(articles.c.source_id == source_id, articles.c.show != show)
-                       .values(show=show))
 
 
 def release(connection: Connection, article_ids: Collection[int], now: datetime) -> int:
@@ -204,12 +209,66 @@ def last_seq_before(connection: Connection, moment: datetime) -> int:
 
 
 
+@dataclass(slots=True)
+class Stories:
+    """Which story an article joins: one with the same canonical address or the same content, and no less."""
+
+    by_url: dict[str, int]
+    by_content: dict[str, int]
+
+    @classmethod
+    def known(cls, connection: Connection, drafts: Sequence[Draft]) -> Stories:
+        """The stored stories that one of `drafts` could join; of several the oldest. Those that the operator has
+        parted from a story are no reason to join one."""
+        stories = cls({}, {})
+        parted = select(likenesses.c.article_id).where(likenesses.c.state == "split").union(
+            select(likenesses.c.other_id).where(likenesses.c.state == "split"))
+        for column, values, index in (
+            (articles.c.url_key, {d.url_key for d in drafts}, stories.by_url),
+            (articles.c.content_hash, {d.content_hash for d in drafts if _is_telling(d)}, stories.by_content),
+        ):
+            for chunk in _chunks(sorted(values - {""})):
+                query = (select(column.label("key"), func.coalesce(articles.c.story_id, articles.c.id).label("story"))
+                         .where(column.in_(chunk), articles.c.id.not_in(parted)).order_by(articles.c.id))
+                for row in connection.execute(query):
+                    index.setdefault(row.key, row.story)
+        return stories
+
+    def of(self, draft: Draft) -> int | None:
+        """The story, None where the article tells its own."""
+        found = [self.by_url.get(draft.url_key) if draft.url_key else None,
+                 self.by_content.get(draft.content_hash) if _is_telling(draft) else None]
+        return min((story for story in found if story is not None), default=None)
+
+    def tell(self, article_id: int, draft: Draft) -> None:
+        story = self.of(draft) or article_id
+        if draft.url_key:
+            self.by_url.setdefault(draft.url_key, story)
+        if _is_telling(draft):
+            self.by_content.setdefault(draft.content_hash, story)
+
+
+def _is_telling(draft: Draft) -> bool:
+    return len(draft.summary) >= TELLING
+
+
+def _take_ids(connection: Connection, count: int) -> int:
+    """Numbers for new articles. The counter begins where a database had come to before there was one."""
+    if not meta.counter(connection, meta.ARTICLES):
+        highest = connection.execute(select(func.max(articles.c.id))).scalar_one() or 0
+        if highest:
+            meta.take(connection, meta.ARTICLES, highest)
+    return meta.take(connection, meta.ARTICLES, count)
+
+
 def _content(draft: Draft) -> dict[str, Any]:
     return {
         "guid": draft.guid, "url": draft.url, "url_key": draft.url_key, "content_hash": draft.content_hash,
         "title": draft.title, "author": draft.author, "summary": draft.summary, "html": draft.html,
-        "language": draft.language, "rights": draft.rights, "topics": list(draft.topics),
+        "language": draft.language, "rights": draft.rights, "licence": draft.licence, "image": draft.image,
+        "text_note": draft.text_note, "topics": list(draft.topics),
         "enclosures": [asdict(e) for e in draft.enclosures],
+        "extras": [[e.name, e.text, [list(pair) for pair in e.attributes]] for e in draft.extras],
     }
 
 
@@ -217,22 +276,10 @@ def _write_topics(connection: Connection, stored: Iterable[tuple[int, Draft]]) -
     rows = [{"article_id": article_id, "topic": topic}
             for article_id, draft in stored for topic in dict.fromkeys(draft.topics)]
     if rows:
-        connection.execute(insert(article_topics), rows)
+        connection.execute(_INSERT_TOPIC, rows)
 
 
-def _story_of(connection: Connection, draft: Draft) -> int | None:
-    """The story that another source already tells: the same canonical address or the same content, no less."""
-    same: list[ColumnElement[bool]] = []
-    if len(draft.summary) >= TELLING:
-        same.append(articles.c.content_hash == draft.content_hash)
-    if draft.url_key:
-        same.append(articles.c.url_key == draft.url_key)
-    if not same:
-        return None
-    return connection.execute(
-        select(func.coalesce(articles.c.story_id, articles.c.id)).where(or_(*same))
-        .order_by(articles.c.id).limit(1)
-    ).scalar_one_or_none()
+_INSERT, _INSERT_REVISION, _INSERT_TOPIC = insert(articles), insert(article_revisions), insert(article_topics)
 
 
 def _matching(rules: Rules) -> list[ColumnElement[bool]]:
@@ -258,7 +305,9 @@ def _article(row: Row[Any]) -> Article:
         accepted_at=row.accepted_at, status=ArticleStatus(row.status), story=row.story_id or row.id,
         revision=row.revision, topics=tuple(row.topics), language=row.language, rights=row.rights,
         show=Show(row.show), mailable=row.mailable, reason=row.reason,
-        enclosures=tuple(Enclosure(**e) for e in row.enclosures),
+        enclosures=tuple(Enclosure(**e) for e in row.enclosures), licence=row.licence, image=row.image,
+        extras=tuple(Extra(name, text, tuple((k, v) for k, v in pairs)) for name, text, pairs in row.extras),
+        text_note=row.text_note,
     )
 
 

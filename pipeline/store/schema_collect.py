@@ -22,6 +22,10 @@ sources = table(
     Column("next_poll_at", Utc),
     count("failures"),
     words("last_error"),
+    Column("failing_since", Utc),
+    Column("last_new_at", Utc),       # when it last gave an article that was new
+    words("show"),                    # how much of it is republished, as of the last start
+    words("fingerprint"),             # of the keys that decide what becomes of its articles: a change reads it anew
     words("standing", "active"),      # SourceStanding, with the reason and, in quarantine, the end
     words("standing_reason"),
     Column("standing_until", Utc),
@@ -111,6 +115,7 @@ articles = table(
     Column("revision", Integer, nullable=False, server_default="1"),
     Index("uq_articles_guid", "source_id", "guid", unique=True,
           sqlite_where=text("guid <> ''"), postgresql_where=text("guid <> ''")),
+    Index("ix_articles_source", "source_id"),
     Index("ix_articles_url_key", "url_key"),
     Index("ix_articles_content_hash", "content_hash"),
     Index("ix_articles_story", "story_id"),

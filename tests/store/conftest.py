@@ -25,12 +25,14 @@ from pipeline.model.articles import Draft, Show
 from pipeline.model.deliveries import COVERED, LIVE, MOVES, DeliveryState
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules, candidate
+from pipeline.model.sources import SourceKind
 from pipeline.store import articles, declared, deliveries, digests, ledger, meta, sources, subscribers
 from pipeline.store.articles import Acceptance
 from pipeline.store.engine import Store
 from pipeline.store.migrate import migrate
 from pipeline.store.schema import batches
 from pipeline.store.schema import deliveries as rows
+from pipeline.store.sources import Declared
 from pipeline.store.subscribers import Audience
 
 START = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -253,7 +255,7 @@ def make_book(make_store: Callable[[], Store]) -> Callable[[], Book]:
         store = make_store()
         with store.write() as connection:
             newsletter = declared.ensure_newsletter(connection, "lantern", "The Lantern", (), START)
-            source = sources.ensure_source(connection, "desk", kind="folder", location="x", former=(), now=START)
+            source = sources.declare(connection, [Declared("desk", SourceKind.FOLDER, "x")], START)["desk"]
         return Book(store, newsletter, source)
 
     return make

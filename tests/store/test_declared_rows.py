@@ -8,8 +8,10 @@ import pytest
 
 from pipeline.errors import StoreError
 from pipeline.model.newsletters import DIGEST_MOVES, DigestStatus
+from pipeline.model.sources import SourceKind
 from pipeline.store import declared, digests, notices, runs, sources
 from pipeline.store.schema import digests as digest_rows
+from pipeline.store.sources import Declared
 
 
 def test_a_former_name_keeps_the_row(book) -> None:
@@ -22,7 +24,7 @@ def test_a_former_name_keeps_the_row(book) -> None:
 
 def test_a_source_that_moves_forgets_what_belonged_to_the_old_address(book) -> None:
     def ensure(location: str) -> sources.SourceState:
-        sources.ensure_source(connection, "desk", kind="feed", location=location, former=(), now=book.now)
+        sources.declare(connection, [Declared("desk", SourceKind.FOLDER, location)], book.now)["desk"]
         return sources.state(connection, "desk")
 
     with book.store.write() as connection:

@@ -29,6 +29,7 @@ def _article(table: str, column: str) -> tuple[sa.Column[int], sa.ForeignKeyCons
 
 def upgrade() -> None:
     for column in (
+        sa.Column('failing_since', UTC_TIME), sa.Column('last_new_at', UTC_TIME), _words('show'), _words('fingerprint'),
         _words('standing', 'active'), _words('standing_reason'), sa.Column('standing_until', UTC_TIME),
         _count('offences'), _words('feed_url'), _words('followed_url'), _words('moved_to'),
         sa.Column('moved_since', UTC_TIME), sa.Column('hints', sa.JSON(), server_default='{}', nullable=False),
@@ -44,6 +45,7 @@ def upgrade() -> None:
     for name in ('licence', 'image', 'text_note'):
         op.add_column('articles', _words(name))
     op.add_column('articles', sa.Column('extras', sa.JSON(), server_default='[]', nullable=False))
+    op.create_index('ix_articles_source', 'articles', ['source_id'], unique=False)
     op.add_column('article_revisions', _words('changed'))
 
     op.create_table('passed_over',
