@@ -31,7 +31,7 @@ FLOORS = [
     STAGES,
     {"net", "text", "render", "mail", "store"},
     {"config"},
-    {"schedules"},  # pure; config asks it whether "Mon 08:00" is a time
+    {"schedules", "patterns"},  # pure; config asks them whether "Mon 08:00" is a time and "/a+/" a rule
     {"model", "errors"},
     {"__init__"},
 ]
@@ -53,6 +53,7 @@ HOMES = {
     "nh3": "text/clean",
     "premailer": "render/inline",
     "procrastinate": "jobs/queue",
+    "re2": "patterns",
     "requests": "net/",
     "smtplib": "deliver/",
     "sqlalchemy": "store/",

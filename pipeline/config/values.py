@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import UsageError
+from pipeline.patterns import parse_rule
 from pipeline.schedules import check_zone
 
 FOREVER = timedelta.max
@@ -83,6 +84,14 @@ def _title(value: str) -> str:
     if not _line(value):
         raise wrong("must not be empty")
     return _line(value)
+
+
+def _rule(value: str) -> str:
+    try:
+        parse_rule(_title(value))
+    except UsageError as error:
+        raise wrong(f"{{value}} is no rule: it {error.cause}") from None
+    return value
 
 
 def _slug(value: str) -> str:
@@ -253,7 +262,7 @@ Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 Line = Annotated[str, AfterValidator(_line)]
 Title = Annotated[str, AfterValidator(_title)]
-Rule = Annotated[str, AfterValidator(_title)]
+Rule = Annotated[str, AfterValidator(_rule)]
 Slug = Annotated[str, AfterValidator(_slug)]
 Language = Annotated[str, AfterValidator(_language)]
 Zone = Annotated[str, AfterValidator(_zone)]
