@@ -1,0 +1,359 @@
+"""A sitemap to pointers: the addresses it names, newest first where there are too many, and the sitemaps below it.
+
+    gunzip | XML in a stream, or one address a line | same host | newest 1,000
+
+https://www.sitemaps.org/protocol.html, with Google's extensions for news and images. A sitemap may hold 50,000
+addresses in 50 MB, so it is read element by element and each is dropped once it has been read; what is kept is
+bounded by MAX_POINTERS. Pure: nothing is fetched, no entity is resolved.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from lxml import etree
+
+from pipeline.collect import repair
+from pipeline.collect.dates import parse_date
+from pipeline.collect.sites import host_of
+from pipeline.errors import ParseError
+from pipeline.model.articles import Found
+from pipeline.text.legal import one_line
+from pipeline.text.urls import MAX_URL, absolute
+
+MAX_POINTERS = 1_000
+MAX_BYTES = 52_428_800        # "no larger than 50MB (52,428,800 bytes)", unpacked
+MAX_MENDED = 10_000_000       # bytes; mending what is broken needs the whole of it several times over
+MAX_MEMBERS = 1_000           # gzip files one behind the other
+MAX_TAGS_BETWEEN = 20_000     # "<" from one <url> to the next: 1,000 pictures of 6 tags each are allowed
+MAX_FIELD = 2_000             # characters of a title or a list of keywords
+MAX_TOPICS = 20
+MAX_IN_ROBOTS = 50            # sitemaps that one robots.txt names
+CHUNK = 65_536                # bytes
+
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+_GZIP = b"\x1f\x8b"
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_TOO_BIG = ("huge", "HUGE", "xcessive depth", "too long", "too large", "loop")  # what libxml2 says of its limits
+_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+_ROOT = re.compile(rb"<(?:[\w.-]{1,40}:)?(urlset|sitemapindex)\b", re.IGNORECASE)
+_ROBOTS_LINE = re.compile(r"[ \t]*sitemap[ \t]*:[ \t]*(\S+)", re.IGNORECASE)
+
+# What a child sitemap's name says of what is in it, where no date does
+_NEWS = re.compile(r"news|article|post|blog|stor(?:y|ies)|latest|recent", re.IGNORECASE)
+_NO_ARTICLES = re.compile(
+    r"categor|(?<![a-z])tag|author|user|image|video|product|taxonom|attachment|static|forum|profile|location"
+    r"|(?<![a-z])pages?(?![-_.]?\d)",
+    re.IGNORECASE,
+)
+
+
+class SitemapKind(StrEnum):
+    URLSET = "urlset"
+    INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class SitemapRead:
+    """What one sitemap holds. A urlset has `pointers`, an index `children`: (address, when it was changed)."""
+
+    kind: SitemapKind
+    pointers: tuple[Found, ...] = ()
+    children: tuple[tuple[str, datetime | None], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The child sitemaps to read now, the most telling first, and what is not read, in words."""
+
+    urls: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_sitemap(body: bytes, *, url: str, content_type: str = "", site: str = "") -> SitemapRead:  # noqa: ARG001
+    """Read a sitemap, an index of sitemaps, or a plain list of one address a line; gzip is undone first.
+
+    Addresses on another host than `url`'s are left out with a note, as the protocol has it; `site` is an address
+    on the host that counts where that is another one (its robots.txt names a sitemap elsewhere). A pointer's
+    `updated_at` is its lastmod; its `published_at` is only what the news extension says, because a lastmod tells
+    nothing about when a page was first there. Each address is there once, in document order; of more than
+    MAX_POINTERS the newest are kept, and of undated ones the last.
+
+    Raises ParseError, and nothing else, where `body` is no sitemap, declares entities or is beyond the limits.
+    """
+    start = next(_unpacked(body, url), b"").lstrip(_BLANK)
+    taken = _Taken(url, host_of(site or url))
+    if start.lstrip(b"\0")[:8].lower().startswith((b"http://", b"https://")):
+        for line in _lines(_unpacked(body, url)):
+            taken.line(line)
+        return taken.read(SitemapKind.URLSET, url)
+    try:
+        root = _stream(_unpacked(body, url), url, taken)
+    except etree.XMLSyntaxError as error:
+        root = _once_more(body, url, taken, error)
+    if root not in ("urlset", "sitemapindex"):
+        raise ParseError(url, f"is XML but not a sitemap: its root element is <{one_line(root, 40)}>")
+    return taken.read(SitemapKind.URLSET if root == "urlset" else SitemapKind.INDEX, url)
+
+
+def begins(body: bytes, url: str) -> bytes:
+    """Return the first bytes (at most CHUNK) of `body`, unpacked where it is gzip."""
+    return next(_unpacked(body, url), b"")
+
+
+def sitemaps_in_robots(text: str, *, url: str = "") -> tuple[str, ...]:
+    """Return the sitemaps that a robots.txt names (RFC 9309 section 2.2.4 leaves such lines to others), absolute, each
+    once, in order. They belong to no group and may be on another host."""
+    found = (
+        absolute(match[1].partition("#")[0][:MAX_URL], url)
+        for line in text.splitlines()
+        if (match := _ROBOTS_LINE.match(line.lstrip("\ufeff")))
+    )
+    return tuple(dict.fromkeys(address for address in found if address))[:MAX_IN_ROBOTS]
+
+
+def choose_children(
+    children: Sequence[tuple[str, datetime | None]], since: datetime | None, *, limit: int = 3
+) -> Chosen:
+    """Choose which sitemaps of an index to read: the newest by lastmod, of those changed after `since`.
+
+    Of those without a date, which may hold anything, come first the ones whose names speak of news or articles,
+    and of a numbered row the last ("2024-05" after "2024-04"); names that speak of tags, authors or pictures are
+    read only where nothing else is there. An index within an index is not the protocol's, and is not followed.
+    """
+    dated = [(when, url) for url, when in children if when is not None and (since is None or when > since)]
+    undated = [url for url, when in children if when is None]
+    ranked = [url for _, url in sorted(dated, key=lambda c: (_promise(c[1]) >= 0, c[0]), reverse=True)]
+    ranked += sorted(undated, key=lambda u: (_promise(u), _numbers(u)), reverse=True)
+    telling = [u for u in ranked if _promise(u) >= 0] or ranked
+    notes = []
+    unchanged = len(children) - len(dated) - len(undated)
+    if unchanged:
+        notes.append(f"{unchanged} of {len(children)} sitemaps have not changed since they were last read")
+    if len(ranked) > len(telling):
+        notes.append(f"{len(ranked) - len(telling)} sitemaps were not read: their names speak of no articles")
+    if len(telling) > limit:
+        notes.append(f"{len(telling) - limit} sitemaps were not read: only the newest {limit} are read at a time")
+    return Chosen(tuple(telling[:limit]), tuple(notes))
+
+
+class _Taken:
+    """What was taken of a sitemap so far: the newest, and counts of the rest."""
+
+    def __init__(self, url: str, host: str) -> None:
+        self.url = url
+        self.host = host
+        self.start_over()
+
+    def start_over(self) -> None:
+        self.seen = 0
+        self.foreign = 0
+        self.unusable = 0
+        self.notes: list[str] = []
+        self._newest: list[tuple[datetime, int, Found]] = []
+
+    def line(self, text: str) -> None:
+        self._take(Found("", url=text.strip(), pointer=True))
+
+    def element(self, element: etree._Element) -> None:
+        self._take(_found(element))
+
+    def read(self, kind: SitemapKind, url: str) -> SitemapRead:
+        notes = list(self.notes)
+        kept = [found for _, _, found in sorted(self._newest, key=lambda entry: entry[1])]
+        if self.foreign:
+            notes.append(f"{self.foreign} addresses were left out: they are not on {host_of(url)}, "
+                         "and a sitemap speaks only for its own host")
+        if self.unusable:
+            notes.append(f"{self.unusable} entries were left out: they name no http(s) address")
+        if self.seen > len(kept):
+            notes.append(f"{self.seen - len(kept)} of {self.seen} addresses were left out: "
+                         f"only the newest {MAX_POINTERS} are read")
+        unique = list({found.url: found for found in kept}.values())
+        if kind is SitemapKind.INDEX:
+            return SitemapRead(kind, (), tuple((f.url, f.updated_at) for f in unique), tuple(notes))
+        return SitemapRead(kind, tuple(unique), (), tuple(notes))
+
+    def _take(self, found: Found) -> None:
+        address = absolute(found.url, self.url) if found.url else ""
+        if not address:
+            self.unusable += 1
+        elif host_of(address) != self.host:
+            self.foreign += 1
+        else:
+            self.seen += 1
+            entry = (found.published_at or found.updated_at or _OLDEST, self.seen, _at(found, address))
+            if len(self._newest) < MAX_POINTERS:
+                heapq.heappush(self._newest, entry)
+            else:
+                heapq.heappushpop(self._newest, entry)
+
+
+def _at(found: Found, address: str) -> Found:
+    return Found(found.title, url=address, published_at=found.published_at, updated_at=found.updated_at,
+                 topics=found.topics, language=found.language, image=found.image, pointer=True)
+
+
+def _unpacked(body: bytes, url: str) -> Iterator[bytes]:
+    """Yield `body` in pieces of at most CHUNK bytes, unpacked where it is gzip."""
+    if not body.startswith(_GZIP):
+        _refuse_size(len(body), url)
+        for position in range(0, len(body), CHUNK):
+            yield body[position : position + CHUNK]
+        return
+    given = 0
+    decoder, members = zlib.decompressobj(zlib.MAX_WBITS | 16), 1
+    for position in range(0, len(body), CHUNK):
+        piece = body[position : position + CHUNK]
+        while True:
+            try:
+                data = decoder.decompress(piece, CHUNK)
+            except zlib.error as error:
+                raise ParseError(url, "is gzip-compressed data that is damaged") from error
+            given += len(data)
+            _refuse_size(given, url)
+            if data:
+                yield data
+            piece = decoder.unconsumed_tail
+            if decoder.eof:
+                piece = decoder.unused_data
+                if not piece.startswith(_GZIP[:1]) or members >= MAX_MEMBERS:
+                    break
+                decoder, members = zlib.decompressobj(zlib.MAX_WBITS | 16), members + 1
+            elif not piece and len(data) < CHUNK:
+                break
+        if decoder.eof:
+            return  # what follows the last member is padding
+    raise ParseError(url, "is gzip-compressed data that broke off", permanent=False)
+
+
+def _refuse_size(size: int, url: str) -> None:
+    if size > MAX_BYTES:
+        raise ParseError(url, f"is larger than the {MAX_BYTES >> 20} MB a sitemap may have")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).replace(b"\r", b"\n").split(b"\n")
+        yield from (line.decode("utf-8-sig", errors="replace") for line in lines if line.strip())
+        rest = rest[: MAX_URL * 4]  # a line without an end is no address, whatever follows
+    if rest.strip():
+        yield rest.decode("utf-8-sig", errors="replace")
+
+
+def _stream(pieces: Iterable[bytes], url: str, taken: _Taken) -> str:
+    """Read XML piece by piece into `taken` and return the root's name. No document type is loaded, no entity
+    resolved, nothing fetched, and libxml2's limits hold."""
+    parser = etree.XMLPullParser(
+        events=("end",), tag=("{*}url", "{*}sitemap"), resolve_entities=False, load_dtd=False, no_network=True,
+        huge_tree=False, recover=False, collect_ids=False, remove_comments=True, remove_pis=True,
+    )
+    tail = b""
+    tags_since = 0
+    started = False
+    for data in pieces:
+        piece = data
+        if not started:
+            piece = piece.lstrip(_BLANK)
+            if not piece:
+                continue
+            started = True
+        if _ENTITY.search((tail + piece).replace(b"\0", b"")):
+            raise ParseError(url, "declares entities in a document type, which a sitemap has no need of",
+                             hint="entities can blow a small file up to gigabytes or name other files: refused")
+        tail = piece[-32:]
+        parser.feed(piece)
+        tags_since += piece.count(b"<")
+        for _, event in parser.read_events():
+            tags_since = 0
+            element: Any = event  # the stubs know neither what an "end" event carries nor how it is cleared
+            parent = element.getparent()
+            if parent is None or parent.getparent() is not None:
+                continue  # not the protocol's <url>: something of an extension that has the same name
+            taken.element(element)
+            element.clear()
+            while element.getprevious() is not None:
+                del parent[0]
+        if tags_since > MAX_TAGS_BETWEEN:
+            raise ParseError(url, "is beyond what is read of a sitemap: very many elements, and no address among them")
+    if not started:
+        raise ParseError(url, "is empty")
+    return str(etree.QName(parser.close()).localname).lower()
+
+
+def _once_more(body: bytes, url: str, taken: _Taken, error: etree.XMLSyntaxError) -> str:
+    """Mend what is not well-formed and read it again; what is too large for that is kept as far as it could be read."""
+    said = one_line(str(error))
+    if any(sign in said for sign in _TOO_BIG):
+        raise ParseError(url, f"is beyond what is read of a sitemap: {said}") from error
+    whole = b"".join(_unpacked(body, url)) if len(body) <= MAX_MENDED else b""
+    root = _ROOT.search((whole or body)[:CHUNK].replace(b"\0", b""))
+    if root is None:
+        raise ParseError(url, f"is no sitemap that can be read: {said}") from error
+    if 0 < len(whole) <= MAX_MENDED:
+        read_so_far = taken.seen
+        taken.start_over()
+        try:
+            _stream([repair.mended(whole)], url, taken)
+        except etree.XMLSyntaxError as second:
+            if not (taken.seen or read_so_far):
+                raise ParseError(url, f"is no sitemap that can be read: {said}") from second
+            taken.notes.append(f"is broken after {taken.seen} addresses; what follows was not read: {said}")
+        else:
+            taken.notes.append(f"not well-formed XML: {said}")
+    elif taken.seen:
+        taken.notes.append(f"is broken after {taken.seen} addresses; what follows was not read: {said}")
+    else:
+        raise ParseError(url, f"is no sitemap that can be read: {said}") from error
+    return root[1].decode().lower()
+
+
+def _found(element: etree._Element) -> Found:
+    """A <url> or <sitemap> with its extensions' elements. Namespaces' prefixes and versions differ, names don't."""
+    loc = title = language = keywords = image = ""
+    modified = published = None
+    for child in element:
+        name = _local(child)
+        if name == "loc":
+            loc = loc or (child.text or "").strip()
+        elif name == "lastmod":
+            modified = modified or parse_date((child.text or "")[:200])
+        elif name == "image":
+            image = image or next(((c.text or "").strip() for c in child if _local(c) == "loc"), "")
+        elif name == "news":
+            fields = {_local(c): (c.text or "").strip() for c in child.iter() if c is not child}
+            title, language = fields.get("title", ""), fields.get("language", "")
+            keywords = fields.get("keywords", "")[:MAX_FIELD]
+            published = parse_date(fields.get("publication_date", "")[:200])
+    topics = [one_line(word) for word in keywords.split(",")]
+    return Found(
+        one_line(title[:MAX_FIELD]), url=loc, published_at=published, updated_at=modified,
+        topics=tuple(t for t in topics if t)[:MAX_TOPICS], language=language[:50],
+        image=image if len(image) <= MAX_URL else "", pointer=True,
+    )
+
+
+def _local(element: etree._Element) -> str:
+    tag: object = element.tag  # a function for a reference to an entity
+    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
+
+
+def _promise(url: str) -> int:
+    """How likely a sitemap of this name holds articles: 1, 0, or -1."""
+    name = url.rpartition("/")[2] or url
+    if _NO_ARTICLES.search(name):
+        return -1
+    return 1 if _NEWS.search(name) else 0
+
+
+def _numbers(url: str) -> list[int]:
+    return [int(digits[:15]) for digits in re.findall(r"\d+", url)]
