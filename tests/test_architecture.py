@@ -40,6 +40,9 @@ STDLIB_ONLY = {"model", "errors", "__init__"}
 HOMES = {
     "alembic": "store/",
     "apscheduler": "jobs/clock",
+    "backports.zstd": "net/decode",
+    "brotli": "net/decode",
+    "compression": "net/decode",
     "cronsim": "schedules",
     "cssutils": "render/inline",
     "fastfeedparser": "collect/parse",

@@ -68,8 +68,10 @@ def test_the_lock_has_what_pyproject_asks_for(lock: str, wanted: list[str]) -> N
         assert version in requirement.specifier, f"{requirement} is {version} in {lock}: run `make lock`"
 
 
-# Pinned exactly by the one that is declared.
-COMPANIONS = {"pydantic-core": "pydantic"}
+# Pinned exactly by the one that is declared; or a name that several distributions share.
+COMPANIONS = {"pydantic-core": "pydantic", "backports": "backports-zstd"}
+# Of newer Pythons only; the backport is declared for the older ones.
+STDLIB_TO_COME = {"compression"}
 # Never imported: zoneinfo finds it by itself.
 UNSEEN = {"tzdata"}
 
@@ -95,7 +97,8 @@ def _imported() -> set[str]:
                 modules.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
-    modules -= sys.stdlib_module_names | {"pipeline", "_typeshed"}  # the latter exists for type checkers only
+    # _typeshed exists for type checkers only
+    modules -= sys.stdlib_module_names | STDLIB_TO_COME | {"pipeline", "_typeshed"}
     of_module = packages_distributions()
     found = {canonicalize_name(of_module.get(name, [name])[0]) for name in modules}
     return {COMPANIONS.get(name, name) for name in found}

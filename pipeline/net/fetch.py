@@ -2,7 +2,7 @@
 
     Request | check_url | resolve | check_address | connect to the checked address | headers | (redirect: again) | body
 
-It asks for gzip only, sends no cookies, reads no proxies from the environment, runs nothing, and keeps no connection.
+It sends no cookies, reads no proxies from the environment, runs nothing, and keeps no connection.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from pipeline.errors import FetchError, Refused
+from pipeline.net.decode import ACCEPT_ENCODING, Decoder
 from pipeline.net.guard import Target, check_url, printable
 from pipeline.net.wire import (
-    Decoder,
     Meter,
     MeteredTLSSocket,
     PlainConnection,
@@ -133,7 +133,7 @@ class Fetcher:
         etag, last_modified = _header_value(request.etag), _header_value(request.last_modified)
         moved = True
         for hop in range(limits.redirects + 1):
-            headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Accept-Encoding": "gzip",
+            headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Accept-Encoding": ACCEPT_ENCODING,
                        "Connection": "close"}
             if etag:
                 headers["If-None-Match"] = etag

@@ -1,4 +1,4 @@
-"""One connection, metered: sockets that give up at a deadline and a byte count, and a decoder that stops at a cap.
+"""One connection, metered: sockets that give up at a deadline and a byte count.
 
 A timeout of a socket starts anew with each byte that arrives, so a server that drips a byte a second holds a
 client for ever. These sockets set the time that is *left* before each read, and count what came; both limits
@@ -11,16 +11,15 @@ import socket
 import ssl
 import threading
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from io import BytesIO
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pipeline.errors import FetchError, Refused
+from pipeline.net.decode import size
 from pipeline.net.guard import Target, check_address
 
 if TYPE_CHECKING:
@@ -246,65 +245,5 @@ def _connect(ip: str, target: Target, meter: Meter, connect_s: float) -> Metered
     return sock
 
 
-class Decoder:
-    """Content-Encoding undone piece by piece, never holding more than `cap` bytes of the result."""
-
-    def __init__(self, subject: str, encoding: str, cap: int) -> None:
-        self.subject = subject
-        self.encoding = encoding.strip().lower()
-        self.cap = cap
-        self._out = BytesIO()  # its getvalue() hands the buffer over without a second copy
-        self._fed = False
-        if self.encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise FetchError(subject, f"the answer is encoded as {encoding[:40]!r}, which nobody asked for",
-                             permanent=True)
-        self._inflate = self._new() if self.encoding not in ("", "identity") else None
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the wire. Raises FetchError for broken data, Refused past the cap."""
-        if self._inflate is None:
-            self._keep(data)
-            return
-        if not self._fed and self.encoding == "deflate" and data and data[0] & 0x0F != 8:
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers leave out the zlib header
-        self._fed = self._fed or bool(data)
-        while data:
-            if self._inflate.eof:
-                if self.encoding == "deflate" or not data.startswith(b"\x1f"):
-                    return  # padding after the end, which every client ignores
-                self._inflate = self._new()  # a gzip file may have several members, RFC 1952 section 2.2
-            try:
-                piece = self._inflate.decompress(data, min(self.cap + 1 - self._out.tell(), _PIECE_BYTES))
-            except zlib.error as error:
-                raise FetchError(
-                    self.subject, f"the answer says it is {self.encoding}, but it isn't: {error}", permanent=False
-                ) from error
-            data = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
-            self._keep(piece)
-
-    def finish(self) -> bytes:
-        """Everything decoded. Raises FetchError when the encoded stream broke off."""
-        if self._inflate is not None and self._fed and not self._inflate.eof:
-            raise FetchError(self.subject, f"the {self.encoding} answer broke off before its end")
-        return self._out.getvalue()
-
-    def _new(self) -> zlib._Decompress:
-        return zlib.decompressobj(zlib.MAX_WBITS if self.encoding == "deflate" else zlib.MAX_WBITS | 16)
-
-    def _keep(self, piece: bytes) -> None:
-        if self._out.tell() + len(piece) > self.cap:
-            raise Refused(self.subject, f"the answer unpacks to more than {size(self.cap)}")
-        self._out.write(piece)
-
-
-def size(count: int) -> str:
-    """Bytes for people: "64 KiB", "15 MiB"."""
-    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count} bytes"
-
-
-_PIECE_BYTES = 1 << 20
 _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 _NO_DATA = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
