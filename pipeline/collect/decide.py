@@ -93,20 +93,21 @@ def decide_article(draft: Draft, known: Known | None) -> Verdict:
 
 
 def decide_flood(
-    new: int, in_document: int, known: int, *, first_poll: bool, limit: int = FLOOD_LIMIT
+    new: int, in_document: int, known: int, *, first_poll: bool, limit: int = FLOOD_LIMIT, delta: bool = False
 ) -> str:
     """Say why this poll's new articles are held for the operator, or "".
 
     `new` of the `in_document` articles are new to a source of which `known` are stored. Held is a poll with
     more than `limit` new ones, or with more than FLOOD_FLOOR that are most of the document: a source that
-    had articles and suddenly has all others has been moved, restored or taken over. The first poll is never
-    held: its articles are the backlog's business.
+    had articles and suddenly has all others has been moved, restored or taken over. Of a `delta` (RFC 3229) the
+    second is not asked, because there the server left out what is known. The first poll is never held: its
+    articles are the backlog's business.
     """
     if first_poll:
         return ""
     if new > limit:
         return f"held as a flood: {new} new articles in one poll, more than the limit of {limit}"
-    if known and new > FLOOD_FLOOR and new * 2 > in_document:
+    if known and not delta and new > FLOOD_FLOOR and new * 2 > in_document:
         return f"held as a flood: {new} of the {in_document} articles in the document are new"
     return ""
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from pipeline.collect.extras import legal_extras
 from pipeline.model.articles import Draft, Enclosure, Found, Show
 from pipeline.text.clean import clean_html, lead_text, read_words, summarise
 from pipeline.text.legal import one_line
@@ -45,15 +46,20 @@ def make_drafts(
     language: str = "",
     topics: tuple[str, ...] = (),
     show: Show = Show.SUMMARY,
+    rights: str = "",
+    licence: str = "",
 ) -> list[Draft]:
-    """Make drafts of one whole document, in its order, each article once.
+    """Make drafts of one whole document, in its order, each article once. `language`, `rights` and `licence`
+    (an address) stand in where the source says nothing.
 
     A guid that stands on articles with other addresses and other content identifies none of them and is
     dropped; so is an address that several articles link to (unless their fragments tell them apart) or that
     is a site's front page. Of what remains the same, the newest is kept.
     """
     drafts = [
-        make_draft(f, source_url=source_url, now=now, language=language, topics=topics, show=show) for f in founds
+        make_draft(f, source_url=source_url, now=now, language=language, topics=topics, show=show, rights=rights,
+                   licence=licence)
+        for f in founds
     ]
     return _without_repeats(_trustworthy_urls(_trustworthy_guids(drafts)))
 
@@ -66,13 +72,16 @@ def make_draft(
     language: str = "",
     topics: tuple[str, ...] = (),
     show: Show = Show.SUMMARY,
+    rights: str = "",
+    licence: str = "",
 ) -> Draft:
     """Clean and identify one article. `now` (aware UTC) stands in for a date the source does not give.
 
     `source_url` is what relative links are joined to where the article has no address; "" for a folder.
     """
     url = strip_tracking(absolute(found.url, source_url))
-    html = clean_html(found.html, base_url=url or source_url)
+    base = url or source_url
+    html = clean_html(found.html, base_url=base)
     text, lead = read_words(html)
     title = one_line(found.title) or _title_from(text, url, found.guid)
     published, dated = _published(found.published_at, now)
@@ -83,15 +92,19 @@ def make_draft(
         content_hash=_digest(" ".join(f"{title}\n{text}".split())),
         title=title,
         author=one_line(found.author, MAX_NAME),
-        summary=_summary(found.summary, lead or text, url or source_url, show),
+        summary=_summary(found.summary, lead or text, base, show),
         html=html,
         published_at=published,
         dated=dated,
         updated_at=_updated(found.updated_at, published, now),
         topics=_topics((*topics, *found.topics)),
         language=_language(found.language) or _language(language),
-        rights=one_line(found.rights),
-        enclosures=_enclosures(found.enclosures, url or source_url),
+        rights=one_line(found.rights) or one_line(rights),
+        enclosures=_enclosures(found.enclosures, base),
+        licence=absolute(found.licence, base) or absolute(licence),
+        image=absolute(found.image, base),
+        extras=legal_extras(found.extras, base),
+        pointer=found.pointer,
     )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline.collect.dates import parse_date
-from pipeline.collect.reader import MAX_ENCLOSURES, MAX_FIELD, MAX_NAMES, html_of_plain, person_name
+from pipeline.collect.elements import MAX_FIELD
+from pipeline.collect.hints import hints_of_links
+from pipeline.collect.markup import html_of_plain
+from pipeline.collect.reader import MAX_ENCLOSURES, MAX_NAMES, Channel, person_name
 from pipeline.errors import ParseError
-from pipeline.model.articles import Enclosure, Found
+from pipeline.model.articles import Enclosure, Extra, Found
 
 
 def load_json_feed(body: bytes, url: str) -> dict[str, Any]:
@@ -24,6 +28,13 @@ def load_json_feed(body: bytes, url: str) -> dict[str, Any]:
     return document
 
 
+def read_channel(document: dict[str, Any]) -> Channel:
+    """Return what the feed says of itself. It has no words for rights or a licence; authors are read with each item."""
+    hubs = [("hub", _string(hub.get("url"))) for hub in _list(document.get("hubs")) if isinstance(hub, dict)]
+    title, language = _string(document.get("title")), _string(document.get("language"))
+    return Channel(title, language, "", "", "", hints_of_links([*hubs, ("self", _string(document.get("feed_url")))]))
+
+
 def read_item(item: Any, document: dict[str, Any]) -> Found | None:
     """Return one item as found, or None where it is no object at all."""
     if not isinstance(item, dict):
@@ -32,6 +43,7 @@ def read_item(item: Any, document: dict[str, Any]) -> Found | None:
     content = markup or html_of_plain(plain)
     summary = html_of_plain(_string(item.get("summary")))
     people = [person_name(_string(a.get("name"))[:MAX_FIELD]) for a in _authors(item) or _authors(document)]
+    attachments = [a for a in _list(item.get("attachments"))[:MAX_ENCLOSURES] if isinstance(a, dict)]
     published, updated = (parse_date(_string(item.get(key))) for key in ("date_published", "date_modified"))
     return Found(
         title=_string(item.get("title"))[:MAX_FIELD],
@@ -44,12 +56,19 @@ def read_item(item: Any, document: dict[str, Any]) -> Found | None:
         updated_at=updated,
         topics=tuple(_string(tag)[:MAX_FIELD] for tag in _list(item.get("tags"))[:MAX_NAMES]),
         language=_string(item.get("language")),
+        image=_string(item.get("image")) or _string(item.get("banner_image")),
         enclosures=tuple(
             Enclosure(_string(a.get("url")), _string(a.get("mime_type"))[:100], _size(a.get("size_in_bytes")))
-            for a in _list(item.get("attachments"))[:MAX_ENCLOSURES]
-            if isinstance(a, dict)
+            for a in attachments
         ),
+        extras=tuple(_durations(attachments)),
     )
+
+
+def _durations(attachments: list[dict[str, Any]]) -> Iterator[Extra]:
+    seconds = _size(attachments[0].get("duration_in_seconds")) if attachments else 0
+    if seconds:
+        yield Extra("itunes:duration", str(seconds))
 
 
 def _authors(holder: dict[str, Any]) -> list[dict[str, Any]]:
@@ -68,4 +87,5 @@ def _list(value: Any) -> list[Any]:
 
 
 def _size(value: Any) -> int:
-    return value if isinstance(value, int) and 0 <= value < 10**15 else 0
+    """A count of bytes or seconds; seconds may come with fractions."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < 10**15 else 0

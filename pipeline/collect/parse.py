@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from lxml import etree
 from pipeline.collect import jsonfeed, reader, repair
 from pipeline.errors import ParseError
 from pipeline.model.articles import Found
+from pipeline.model.sources import Hints
 from pipeline.text.legal import one_line
 from pipeline.text.urls import absolute
 
@@ -63,6 +64,7 @@ class Parsed:
     language: str
     articles: tuple[Found, ...]
     notes: tuple[str, ...] = ()
+    hints: Hints = field(default_factory=Hints)
 
 
 def parse_feed(body: bytes, *, url: str, content_type: str = "") -> Parsed:
@@ -114,7 +116,7 @@ def _json(body: bytes, url: str) -> Parsed:
     if len(read) < len(document["items"]):
         notes.append(f"{len(document['items']) - len(read)} items are no objects and were left out")
     kept = _newest(read, lambda found: found.published_at, notes)
-    return Parsed(_plain(document.get("title")), _plain(document.get("language")), tuple(kept), tuple(notes))
+    return _parsed(jsonfeed.read_channel(document), kept, notes)
 
 
 def _xml(body: bytes, url: str, charset: str) -> Parsed:
@@ -128,9 +130,9 @@ def _xml(body: bytes, url: str, charset: str) -> Parsed:
             root = _tree(repair.mended(body, charset))
         except etree.XMLSyntaxError as second:
             _refuse_what_is_too_big(second, url)
-            title, language, found = repair.read_loosely(body, url)
+            channel, found = repair.read_loosely(body, url)
             kept = _newest(found, lambda article: article.published_at, notes)
-            return Parsed(one_line(title), one_line(language), tuple(kept), tuple(notes))
+            return _parsed(channel, kept, notes)
     if not reader.is_feed(root):
         name = reader.root_name(root)
         if name == "html":
@@ -138,8 +140,12 @@ def _xml(body: bytes, url: str, charset: str) -> Parsed:
         cause, hint = _NOT_A_FEED.get(name, (f"is XML but not a feed: its root element is <{one_line(name, 40)}>", ""))
         raise ParseError(url, cause, hint=hint)
     items = _newest(reader.items_of(root), reader.item_date, notes)
-    articles = tuple(reader.read_items(root, items))
-    return Parsed(one_line(reader.feed_title(root)), one_line(reader.feed_language(root)), articles, tuple(notes))
+    channel = reader.read_channel(root)
+    return _parsed(channel, [reader.read_item(item, channel) for item in items], notes)
+
+
+def _parsed(channel: reader.Channel, articles: list[Found], notes: list[str]) -> Parsed:
+    return Parsed(one_line(channel.title), one_line(channel.language), tuple(articles), tuple(notes), channel.hints)
 
 
 def _tree(body: bytes) -> etree._Element:
@@ -167,7 +173,3 @@ def _newest(items: list[_Item], when: Callable[[_Item], datetime | None], notes:
     dropped = len(items) - MAX_ITEMS
     notes.append(f"{dropped} of {len(items)} entries were left out: only the newest {MAX_ITEMS} are read")
     return [items[i] for i in sorted(ranked[:MAX_ITEMS])]
-
-
-def _plain(value: object) -> str:
-    return one_line(value) if isinstance(value, str) else ""

@@ -1,5 +1,5 @@
 """An XML feed's tree to what it holds: RSS 0.9x–2.0, RDF (RSS 0.90, 1.0) and Atom 0.3, 1.0, with the usual
-extensions (Dublin Core, content, Media RSS, iTunes, FeedBurner).
+extensions (Dublin Core, content, Media RSS, iTunes, Podcasting 2.0, FeedBurner).
 
 It reads the tree itself instead of asking fastfeedparser: that one loses xml:base, the channel's language,
 YouTube's media:description, links whose `rel` is unknown, and markup in Atom summaries; it takes a player's
@@ -12,50 +12,38 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from urllib.parse import urljoin
 
 from lxml import etree
 
 from pipeline.collect.dates import parse_date
+from pipeline.collect.elements import MAX_FIELD, Fields, fields_of, first_text, href_of, name_of, text_of
+from pipeline.collect.extras import extras_of, image_of, licence_of, rights_of, with_files_own
+from pipeline.collect.hints import hints_of
+from pipeline.collect.markup import html_of, html_of_plain, is_markup, plain_of
 from pipeline.model.articles import Enclosure, Found
+from pipeline.model.sources import Hints
 from pipeline.text.clean import clean_html, visible_text
 from pipeline.text.legal import one_line
 
-MAX_FIELD = 2_000     # characters of a title, a name, an address or a category
 MAX_NAMES = 20        # authors or categories of one article
 MAX_ENCLOSURES = 20
 
-_PREFIX = {
-    "http://purl.org/dc/elements/1.1/": "dc",
-    "http://purl.org/dc/terms/": "dcterms",
-    "http://purl.org/rss/1.0/modules/content/": "content",
-    "http://search.yahoo.com/mrss/": "media",
-    "http://search.yahoo.com/mrss": "media",
-    "http://www.itunes.com/dtds/podcast-1.0.dtd": "itunes",
-    "http://rssnamespace.org/feedburner/ext/1.0": "feedburner",
-    "http://www.w3.org/1999/xhtml": "xhtml",
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "rdf",
-    "http://www.w3.org/2005/Atom": "atom",
-    "http://purl.org/atom/ns#": "atom",
-    # RSS's own namespaces, where it has one, mean RSS's own elements
-    "http://purl.org/rss/1.0/": "",
-    "http://my.netscape.com/rdf/simple/0.9/": "",
-    "http://channel.netscape.com/rdf/simple/0.9/": "",
-    "http://backend.userland.com/rss2": "",
-    "http://blogs.law.harvard.edu/tech/rss": "",
-}
-_MARKUP = re.compile(
-    r"</?(?:a|abbr|b|blockquote|br|cite|code|dd|del|div|dl|dt|em|figure|font|h[1-6]|hr|i|iframe|img|ins|kbd|li|ol|p|"
-    r"pre|q|s|small|span|strong|sub|sup|table|td|tr|tt|u|ul|var|video)\b[^<>]*>|&(?:[a-z]{2,8}|#\d{2,6}|#x[0-9a-f]{2,5});",
-    re.IGNORECASE,
-)
-_BLOCK = re.compile(r"<(?:p|br|div|ul|ol|table|blockquote|h[1-6]|pre|figure)\b", re.IGNORECASE)
 _MAIL_WITH_NAME = re.compile(r"\s*\S+@\S+\s*\(([^()]+)\)\s*")
 _NAME_WITH_MAIL = re.compile(r"\s*([^<>@]+?)\s*[<(]\s*\S+@\S+\s*[>)]\s*")
 
-Fields = dict[str, list[etree._Element]]  # noqa: SLF001 - lxml gives its elements no public type
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a feed says of itself; rights, licence and author are its entries' where these have none of their own."""
+
+    title: str
+    language: str
+    author: str
+    rights: str
+    licence: str
+    hints: Hints
 
 
 def root_name(root: etree._Element) -> str:
@@ -68,64 +56,40 @@ def is_feed(root: etree._Element) -> bool:
 
 def channel_of(root: etree._Element) -> etree._Element:
     """Return the element that holds the feed's own title: <feed>, or RSS's <channel>."""
-    found = next((e for e in root if _name(e) == "channel"), None)
+    found = next((e for e in root if name_of(e) == "channel"), None)
     return root if found is None else found
 
 
 def items_of(root: etree._Element) -> list[etree._Element]:
     """Return the entries in document order: within the channel (RSS) or beside it (RDF)."""
     homes = [root] if channel_of(root) is root else [channel_of(root), root]
-    return [e for home in homes for e in home if _name(e) in ("item", "entry", "atom:entry")]
+    return [e for home in homes for e in home if name_of(e) in ("item", "entry", "atom:entry")]
 
 
-def feed_title(root: etree._Element) -> str:
-    fields = _fields(channel_of(root))
-    return _title(fields)
-
-
-def feed_language(root: etree._Element) -> str:
+def read_channel(root: etree._Element) -> Channel:
     channel = channel_of(root)
-    fields = _fields(channel)
-    return _first(fields, "language", "dc:language") or _lang(channel)
+    fields = fields_of(channel)
+    atom = root_name(root) == "feed"
+    return Channel(
+        title=_title(fields),
+        language=first_text(fields, "language", "dc:language") or _lang(channel),
+        author=", ".join(_people(fields, "atom:author")) if atom else "",  # RFC 4287, 4.2.1
+        rights=rights_of(fields),
+        licence=licence_of(fields, links=not atom),
+        hints=hints_of(fields),
+    )
 
 
 def item_date(item: etree._Element) -> datetime | None:
     """Return when `item` says it was published, else updated: cheap, to find the newest of very many."""
-    fields = _fields(item)
+    fields = fields_of(item)
     return _published(fields) or _updated(fields)
 
 
-def read_items(root: etree._Element, items: list[etree._Element]) -> Iterator[Found]:
-    channel = _fields(channel_of(root))
-    rights = _first(channel, "copyright", "atom:rights", "dc:rights")
-    author = ", ".join(_people(channel, "atom:author")) if root_name(root) == "feed" else ""  # RFC 4287, 4.2.1
-    for item in items:
-        yield _item(item, rights, author)
-
-
-def html_of(text: str) -> str:
-    """Return `text` as HTML: as it is where it holds markup, else its lines as paragraphs."""
-    if _MARKUP.search(text):
-        if _BLOCK.search(text) or "\n\n" not in text:
-            return text
-        return "".join(f"<p>{part}</p>" for part in re.split(r"\n\s*\n", text) if part.strip())
-    return html_of_plain(text)
-
-
-def html_of_plain(text: str) -> str:
-    """Return plain `text` as paragraphs; a single line break stays one."""
-    parts = [html.escape(part.strip(), quote=False) for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n"))]
-    return "".join("<p>" + part.replace("\n", "<br>") + "</p>" for part in parts if part)
-
-
-def plain_of(text: str) -> str:
-    """Return a title or name as plain text: RSS never settled whether these hold HTML, so it looks."""
-    text = text[:MAX_FIELD]
-    return visible_text(clean_html(text)) if _MARKUP.search(text) else text
-
-
-def _item(item: etree._Element, rights: str, author: str) -> Found:
-    fields = _fields(item)
+def read_item(item: etree._Element, channel: Channel) -> Found:
+    fields = fields_of(item)
+    if "media:content" in fields:
+        fields = with_files_own(fields)
     url, guid = _address(item, fields)
     content, summary = _texts(fields)
     published, updated = _published(fields), _updated(fields)
@@ -136,55 +100,23 @@ def _item(item: etree._Element, rights: str, author: str) -> Found:
         summary=summary,
         guid=guid,
         url=url,
-        author=", ".join(names) or author,
+        author=", ".join(names) or channel.author,
         published_at=published or updated,
         updated_at=updated,
         topics=tuple(_topics(fields)),
-        language=_first(fields, "dc:language") or _lang(item),
-        rights=plain_of(_first(fields, "atom:rights", "dc:rights", "media:copyright") or rights),
+        language=first_text(fields, "dc:language") or _lang(item),
+        rights=plain_of(rights_of(fields) or channel.rights),
+        licence=licence_of(fields) or channel.licence,
+        image=image_of(fields),
         enclosures=tuple(_enclosures(fields))[:MAX_ENCLOSURES],
+        extras=extras_of(fields),
     )
-
-
-def _name(element: etree._Element) -> str:
-    """Return "item", "dc:date", "atom:link"; "?:x" for a namespace unknown here; "" for a comment."""
-    tag: object = element.tag  # a function for a comment or a processing instruction
-    return _name_of(tag) if isinstance(tag, str) else ""
-
-
-@lru_cache(maxsize=512)
-def _name_of(tag: str) -> str:
-    namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
-    prefix = _PREFIX.get(namespace, "?") if namespace else ""
-    return f"{prefix}:{local}" if prefix else local
-
-
-def _fields(element: etree._Element) -> Fields:
-    fields: Fields = {}
-    for child in element:
-        if name := _name(child):
-            fields.setdefault(name, []).append(child)
-            if name == "media:group":
-                for grandchild in child:
-                    fields.setdefault(_name(grandchild), []).append(grandchild)
-    return fields
-
-
-def _text(element: etree._Element) -> str:
-    if len(element):
-        return "".join(str(part) for part in element.itertext()).strip()
-    return (element.text or "").strip()
-
-
-def _first(fields: Fields, *names: str) -> str:
-    """Return the first text that is there, in the order of `names`."""
-    return next((text for name in names for e in fields.get(name, ()) if (text := _text(e))), "")
 
 
 def _title(fields: Fields) -> str:
     for element in fields.get("atom:title", ()):
         return _construct(element, plain=True)[:MAX_FIELD]
-    return plain_of(_first(fields, "title", "dc:title", "media:title", "itunes:title"))
+    return plain_of(first_text(fields, "title", "dc:title", "media:title", "itunes:title"))
 
 
 def _construct(element: etree._Element, *, plain: bool = False) -> str:
@@ -195,10 +127,10 @@ def _construct(element: etree._Element, *, plain: bool = False) -> str:
             etree.tostring(child, encoding="unicode", method="html") for child in element
         )
         markup = _XHTML_PREFIX.sub(r"\1", inner)
-    elif kind in ("html", "text/html") or (kind != "text/plain" and not plain and _MARKUP.search(_text(element))):
-        markup = _text(element)  # many say "text" and mean HTML; in content they may
+    elif kind in ("html", "text/html") or (kind != "text/plain" and not plain and is_markup(text_of(element))):
+        markup = text_of(element)  # many say "text" and mean HTML; in content they may
     else:
-        return _text(element) if plain else html_of_plain(_text(element))
+        return text_of(element) if plain else html_of_plain(text_of(element))
     if plain:
         return visible_text(clean_html(markup))
     return _with_base(markup, element)
@@ -221,17 +153,17 @@ def _texts(fields: Fields) -> tuple[str, str]:
     rich = ""
     for element in (*fields.get("atom:content", ()), *fields.get("xhtml:body", ()), *fields.get("xhtml:div", ())):
         if not element.get("src"):
-            rich = rich or (_construct(element) if _name(element) == "atom:content" else _markup_of(element))
+            rich = rich or (_construct(element) if name_of(element) == "atom:content" else _markup_of(element))
     for element in fields.get("content:encoded", ()):
-        rich = rich or _with_base(html_of(_text(element)), element)
+        rich = rich or _with_base(html_of(text_of(element)), element)
     short = ""
     for element in fields.get("atom:summary", ()):
         short = short or _construct(element)
     for name in ("description", "atom:tagline", "dcterms:abstract", "dc:description", "itunes:summary"):
         for element in fields.get(name, ()):
-            short = short or _with_base(html_of(_text(element)), element)
+            short = short or _with_base(html_of(text_of(element)), element)
     if not rich and not short:
-        short = html_of_plain(_first(fields, "media:description", "itunes:subtitle", "media:text"))
+        short = html_of_plain(first_text(fields, "media:description", "itunes:subtitle", "media:text"))
     return (rich, short) if rich else (short, "")
 
 
@@ -241,15 +173,15 @@ def _markup_of(element: etree._Element) -> str:
 
 def _address(item: etree._Element, fields: Fields) -> tuple[str, str]:
     """Return (url, guid): the page for a person to read, and the source's own identifier."""
-    guid = _first(fields, "atom:id", "guid")[:MAX_FIELD] or (item.get(f"{{{_RDF}}}about") or "").strip()[:MAX_FIELD]
+    guid = first_text(fields, "atom:id", "guid")[:MAX_FIELD] or (item.get(f"{{{_RDF}}}about") or "").strip()[:MAX_FIELD]
     permalink = any((e.get("isPermaLink") or "true").lower() != "false" for e in fields.get("guid", ()))
     candidates = [
-        _first(fields, "feedburner:origLink"),
-        *(_href(e) for e in fields.get("atom:link", ()) if e.get("rel", "alternate") == "alternate" and _is_page(e)),
-        _first(fields, "link"),
-        *(_href(e) for e in fields.get("link", ())),  # Atom's form in RSS's namespace
-        *(_href(e) for e in fields.get("atom:link", ()) if e.get("rel", "alternate") == "alternate"),
-        *(_href(e) for e in fields.get("atom:link", ()) if e.get("rel") not in _NOT_THE_PAGE),
+        first_text(fields, "feedburner:origLink"),
+        *(href_of(e) for e in fields.get("atom:link", ()) if e.get("rel", "alternate") == "alternate" and _is_page(e)),
+        first_text(fields, "link"),
+        *(href_of(e) for e in fields.get("link", ())),  # Atom's form in RSS's namespace
+        *(href_of(e) for e in fields.get("atom:link", ()) if e.get("rel", "alternate") == "alternate"),
+        *(href_of(e) for e in fields.get("atom:link", ()) if e.get("rel") not in _NOT_THE_PAGE),
         guid if (permalink or not fields.get("guid")) and guid.startswith(("http://", "https://")) else "",
     ]
     url = next((u for u in candidates if u), "")
@@ -267,17 +199,6 @@ def _is_page(element: etree._Element) -> bool:
     return (element.get("type") or "text/html").lower() in ("text/html", "application/xhtml+xml")
 
 
-def _href(element: etree._Element) -> str:
-    href = (element.get("href") or "").strip()
-    base = element.base or ""
-    if not href or not base.startswith(("http://", "https://")):
-        return href
-    try:
-        return urljoin(base, href)
-    except ValueError:
-        return href
-
-
 def _published(fields: Fields) -> datetime | None:
     return _date(fields, "atom:published", "atom:issued", "pubDate", "pubdate", "dc:date", "dcterms:issued", "date",
                  "dcterms:created", "atom:created", "published")
@@ -288,7 +209,7 @@ def _updated(fields: Fields) -> datetime | None:
 
 
 def _date(fields: Fields, *names: str) -> datetime | None:
-    return next((d for name in names for e in fields.get(name, ()) if (d := parse_date(_text(e)[:200]))), None)
+    return next((d for name in names for e in fields.get(name, ()) if (d := parse_date(text_of(e)[:200]))), None)
 
 
 def _people(fields: Fields, *names: str) -> list[str]:
@@ -296,8 +217,8 @@ def _people(fields: Fields, *names: str) -> list[str]:
     people: list[str] = []
     for name in names:
         for element in fields.get(name, ())[:MAX_NAMES]:
-            inner = _fields(element)
-            raw = _first(inner, "atom:name", "name") if inner else _text(element)
+            inner = fields_of(element)
+            raw = first_text(inner, "atom:name", "name") if inner else text_of(element)
             person = person_name(plain_of(raw))
             if person and person not in people:
                 people.append(person)
@@ -316,12 +237,12 @@ def person_name(text: str) -> str:
 
 def _topics(fields: Fields) -> Iterator[str]:
     for element in fields.get("category", ())[:MAX_NAMES]:
-        yield plain_of(_text(element))
+        yield plain_of(text_of(element))
     for element in fields.get("atom:category", ())[:MAX_NAMES]:
         if not (element.get("scheme") or "").startswith("http://schemas.google.com/"):  # "this is a video"
             yield plain_of(element.get("label") or element.get("term") or "")
     for element in fields.get("dc:subject", ())[:MAX_NAMES]:
-        yield from plain_of(_text(element)).split(",")
+        yield from plain_of(text_of(element)).split(",")
 
 
 def _enclosures(fields: Fields) -> Iterator[Enclosure]:

@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.collect.reader import MAX_ENCLOSURES, MAX_FIELD, MAX_NAMES, html_of, person_name, plain_of
+from pipeline.collect.elements import MAX_FIELD
+from pipeline.collect.hints import hints_of_links
+from pipeline.collect.markup import html_of, plain_of
+from pipeline.collect.reader import MAX_ENCLOSURES, MAX_NAMES, Channel, person_name
 from pipeline.errors import ParseError
 from pipeline.model.articles import Enclosure, Found
 from pipeline.text.legal import legal_text
@@ -36,8 +39,8 @@ def mended(body: bytes, charset: str = "") -> bytes:
     return "".join(_with_entities_mended(text)).rstrip().encode()
 
 
-def read_loosely(body: bytes, url: str) -> tuple[str, str, list[Found]]:
-    """Return (title, language, articles) as feedparser reads them from what no XML parser accepts.
+def read_loosely(body: bytes, url: str) -> tuple[Channel, list[Found]]:
+    """Return the channel and the articles as feedparser reads them from what no XML parser accepts.
 
     Raises ParseError where it finds no article either.
     """
@@ -52,8 +55,7 @@ def read_loosely(body: bytes, url: str) -> tuple[str, str, list[Found]]:
     if not found:
         reason = result.get("bozo_exception")
         raise ParseError(url, f"is not a feed that can be read: {_sentence(reason)}")
-    feed = result.get("feed", {})
-    return plain_of(str(feed.get("title") or "")), str(feed.get("language") or ""), found
+    return _channel(result.get("feed", {})), found
 
 
 def _with_entities_mended(text: str) -> Iterator[str]:
@@ -83,6 +85,14 @@ def _character(match: re.Match[str]) -> str:
     if match[1] in ("amp", "lt", "gt", "quot", "apos"):
         return match[0]
     return html.entities.html5.get(match[1] + ";", match[0])
+
+
+def _channel(feed: Any) -> Channel:
+    """Rights and licence are left out: from what is this broken, nobody should be told what they may do."""
+    links = (feed.get("links") or ())[:MAX_NAMES]
+    pairs = [(str(link.get("rel") or ""), str(link.get("href") or "")) for link in links]
+    return Channel(plain_of(str(feed.get("title") or "")), str(feed.get("language") or ""), "", "", "",
+                   hints_of_links(pairs, str(feed.get("ttl") or "")))
 
 
 def _found(entries: list[Any]) -> Iterator[Found]:

@@ -107,6 +107,13 @@ def test_floods(new: int, document: int, stored: int, first: bool, held: bool) -
     assert not held or str(new) in reason
 
 
+def test_a_delta_is_new_by_its_nature_and_still_has_a_limit() -> None:
+    assert decide_flood(20, 20, 100, first_poll=False)
+    assert not decide_flood(20, 20, 100, first_poll=False, delta=True)
+    assert decide_flood(51, 51, 100, first_poll=False, delta=True)
+    assert not decide_flood(51, 51, 100, first_poll=True, delta=True)
+
+
 def test_backlog(draft: Make, now: datetime) -> None:
     week = timedelta(days=7)
     fresh, old, undated = draft(published_at=now - week), draft(published_at=now - week * 2), draft()
