@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.config import Config, Newsletter, NewsletterSchedule, Source
 from pipeline.errors import StoreError
@@ -38,7 +38,7 @@ def _declared_source(config: Config, source: Source) -> sources.Declared:
     fingerprint = hashlib.sha256(json.dumps(judged, sort_keys=True).encode()).hexdigest()[:16]
     return sources.Declared(
         source.slug, source.kind, source.url or str(source.folder), source.show, source.title, source.former,
-        source.blocked, fingerprint)
+        source.blocked, source.every or timedelta(), fingerprint)
 
 
 _JUDGING = {"selector", "full_text", "include", "exclude", "hold", "topics", "language", "rights", "licence"}

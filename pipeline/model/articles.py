@@ -89,6 +89,7 @@ class Draft:
     extras: tuple[Extra, ...] = ()
     pointer: bool = False       # only an address: nothing may be told of it before its page was read
     text_note: str = ""         # where the text is from, when not from the source's document; or why its page is not
+    telling: bool = True        # the source's own words are enough to tell it from others by them
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,17 @@ class SourceStanding(StrEnum):
     BLOCKED = "blocked"          # by the operator
 
 
+class PassedState(StrEnum):
+    """What became of an article that was seen and is none of ours."""
+
+    WAITING = "waiting"          # for its page to be read
+    FAILED = "failed"            # its page could not be read, often enough
+    REFUSED = "refused"          # its site does not want it read, or it is no article
+    EXCLUDED = "excluded"        # by a rule of the source
+    RECONSIDER = "reconsider"    # it was, and the rules have changed since
+    BACKLOG = "backlog"          # it was there when the source was first read, and is older than that source's backlog
+
+
 @dataclass(frozen=True, slots=True)
 class Hints:
     """What a feed's own document says about when to ask again, and who would tell us instead."""

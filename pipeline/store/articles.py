@@ -60,7 +60,7 @@ def known(connection: Connection, source_id: int, drafts: Sequence[Draft]) -> li
             query = select(
                 articles.c.id, articles.c.guid, articles.c.url_key, articles.c.content_hash, articles.c.title,
                 articles.c.revision, articles.c.status,
-            ).where(articles.c.source_id == source_id, column.in_(chunk))
+            ).where(articles.c.source_id == source_id, column.in_(chunk), column != "")  # as the index has it
             for row in connection.execute(query):
                 found[row.id] = KnownRow(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision,
                                          ArticleStatus(row.status))
@@ -167,7 +167,7 @@ def siblings(connection: Connection, stories: Collection[int], before_seq: int) 
     found: list[Article] = []
     for chunk in _chunks(sorted(stories)):
         query = _select().where(
-            func.coalesce(articles.c.story_id, articles.c.id).in_(chunk), articles.c.accepted_seq <= before_seq)
+            or_(articles.c.story_id.in_(chunk), articles.c.id.in_(chunk)), articles.c.accepted_seq <= before_seq)
         found += [_article(row) for row in connection.execute(query.order_by(articles.c.id))]
     return found
 
@@ -249,7 +249,7 @@ class Stories:
 
 
 def _is_telling(draft: Draft) -> bool:
-    return len(draft.summary) >= TELLING
+    return draft.telling and len(draft.summary) >= TELLING
 
 
 def _take_ids(connection: Connection, count: int) -> int:

@@ -10,6 +10,7 @@ from pipeline.store.schema import counters, meta
 ACCEPTED = "accepted_seq"
 EVENTS = "event_seq"
 ARTICLES = "article_id"
+DECLARED = "declared_sources"
 OUTGOING_STOPPED = "outgoing_stopped"
 KEY_FINGERPRINT = "key_fingerprint"
 

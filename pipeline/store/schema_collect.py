@@ -6,6 +6,9 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Int
 
 from pipeline.store.columns import Id, Utc, count, identity, ref, table, words
 
+FAILING = "failures > 0 OR standing <> 'active'"
+"""Written the same in the index and in the query: a planner compares them by their text."""
+
 sources = table(
     "sources",
     identity(),
@@ -19,19 +22,22 @@ sources = table(
     Column("created_at", Utc, nullable=False),
     Column("first_polled_at", Utc),   # the first poll that gave articles; before it nothing counts as a flood
     Column("last_polled_at", Utc),
-    Column("next_poll_at", Utc),
+    Column("next_poll_at", Utc),      # null: not asked any more; `standing` or `declared` says why
     count("failures"),
     words("last_error"),
     Column("failing_since", Utc),
     Column("last_new_at", Utc),       # when it last gave an article that was new
     words("show"),                    # how much of it is republished, as of the last start
     words("fingerprint"),             # of the keys that decide what becomes of its articles: a change reads it anew
+    count("every_s"),                 # how often the operator wants it asked, as of the last start
+    words("found_kind"),              # what an address of kind "auto" turned out to be; it does not turn lightly
     words("standing", "active"),      # SourceStanding, with the reason and, in quarantine, the end
     words("standing_reason"),
     Column("standing_until", Utc),
     count("offences"),                # polls in a row that went beyond a limit: quarantine counts them
     words("feed_url"),                # the feed that its page names
-    words("followed_url"),            # asked instead of `location`, because of a lasting 301 or 308
+    words("followed_url"),            # asked instead of `location`, because of a lasting 301 or 308, and since when
+    Column("followed_at", Utc),
     words("moved_to"),                # where a permanent redirect leads, and since when to the very same place
     Column("moved_since", Utc),
     Column("hints", JSON, nullable=False, server_default="{}"),
@@ -39,19 +45,26 @@ sources = table(
     count("interval_s"),              # what `next_poll_at` was made of, and why it is that long
     words("interval_reason"),
     Column("declared", Boolean, nullable=False, server_default=text("true")),   # it stands in config.toml
-    Index("ix_sources_due", "next_poll_at", sqlite_where=text("declared"), postgresql_where=text("declared")),
+    Index("ix_sources_due", "next_poll_at"),
+    Index("ix_sources_failing", "slug", sqlite_where=text(FAILING), postgresql_where=text(FAILING)),
 )
 
-# articles that were seen and not taken, so that nobody asks for them again and `why` can say why
+# Articles that were seen and are no articles of ours (yet): they wait for their page, or were not taken, and why. So
+# nobody asks for them again, they are no news when a document is read the next time, and `why` can tell.
 passed_over = table(
     "passed_over",
     Column("source_id", Id, ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
-    Column("key", Text, primary_key=True),     # the address's key, else the guid
+    Column("key", Text, primary_key=True),     # the address's key, else the guid, else the content's hash
+    words("state"),                            # PassedState
+    words("reason"),
     words("url"),
     words("title"),
-    words("reason"),
     Column("at", Utc, nullable=False),
-    Column("retry_at", Utc),                   # null: for good
+    Column("retry_at", Utc),                   # when its page is asked for; null: never
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE")),   # a known one whose page is read anew
+    Column("draft", JSON),                     # what waits: the draft, and what was decided about it when it was seen
+    Index("ix_passed_over_retry", "retry_at", "source_id"),
 )
 
 hub_subscriptions = table(
@@ -99,6 +112,7 @@ articles = table(
     words("licence"),
     words("image"),
     words("text_note"),
+    Column("purged_at", Utc),   # only its identity is left, so that it is never taken for new
     words("show"),
     Column("topics", JSON, nullable=False),
     Column("enclosures", JSON, nullable=False),
@@ -115,7 +129,7 @@ articles = table(
     Column("revision", Integer, nullable=False, server_default="1"),
     Index("uq_articles_guid", "source_id", "guid", unique=True,
           sqlite_where=text("guid <> ''"), postgresql_where=text("guid <> ''")),
-    Index("ix_articles_source", "source_id"),
+    Index("ix_articles_source", "source_id", "first_seen_at"),
     Index("ix_articles_url_key", "url_key"),
     Index("ix_articles_content_hash", "content_hash"),
     Index("ix_articles_story", "story_id"),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
 
 from pipeline.model.articles import Show
-from pipeline.model.sources import Hints, SourceKind, SourceStanding
+from pipeline.model.sources import Hints, PassedState, SourceKind, SourceStanding
+from pipeline.store import meta
 from pipeline.store.schema import articles, hub_subscriptions, passed_over, sources
+from pipeline.store.schema_collect import FAILING
+
+WAKE_EVERY = timedelta(minutes=5)
+LONGEST_SERVER_WAIT = timedelta(days=8)
+"""Longer than any wait that a server may ask for."""
 
 CLOCK_SLACK = timedelta(hours=1)
 """A poll that lies further in the future than this was made by a clock that ran ahead."""
@@ -28,6 +35,7 @@ class Declared:
     title: str = ""             # "": its own
     former: tuple[str, ...] = ()
     blocked: bool = False
+    every: timedelta = timedelta()   # zero: the program decides
     fingerprint: str = ""       # of the keys that decide what becomes of its articles
 
 
@@ -54,6 +62,11 @@ class SourceState:
     offences: int
     feed_url: str
     followed_url: str
+    followed_at: datetime | None
+    found_kind: str
+    kind: SourceKind
+    declared: bool
+    fingerprint: str
     moved_to: str
     moved_since: datetime | None
     hints: Hints
@@ -63,61 +76,46 @@ class SourceState:
     last_new_at: datetime | None
 
 
-def declare(connection: Connection, declared: Sequence[Declared], now: datetime) -> dict[str, int]:
-    """Bring the rows in line with config.toml and return each slug's id; a few statements, however many sources.
+def declare(connection: Connection, declared: Sequence[Declared], now: datetime) -> None:
+    """Bring the rows in line with config.toml; a few statements, however many sources, and one where nothing changed.
 
     One that moved elsewhere keeps its articles and forgets what belonged to its address. A new slug for the very place
     that a source no longer declared was read from is the same source renamed, even without `former`: else its whole
     archive would come in, and be mailed, a second time.
     """
-    rows: dict[str, Any] = {row.slug: row for row in connection.execute(
-        select(sources.c.id, sources.c.slug, sources.c.kind, sources.c.location, sources.c.title, sources.c.show,
-               sources.c.declared, sources.c.standing, sources.c.fingerprint).order_by(sources.c.id))}
+    _after_a_wrong_clock(connection, now)
+    digest = hashlib.sha256(repr(declared).encode()).hexdigest()
+    if meta.get(connection, meta.DECLARED) == digest:
+        return
+    rows: dict[str, Any] = {row.slug: row for row in connection.execute(select(*_DECLARED).order_by(sources.c.id))}
     slugs = {d.slug for d in declared}
     orphans: dict[str, str] = {}
     for row in rows.values():
         if row.slug not in slugs:
             orphans.setdefault(row.location, row.slug)
     added: list[dict[str, Any]] = []
-    ids: dict[str, int] = {}
     for wanted in declared:
         row = rows.get(wanted.slug)
         if row is None:
-            old = next((f for f in wanted.former if f in rows and f not in slugs), None) or orphans.pop(
-                wanted.location, None)
-            if old is None:
+            old = next((f for f in wanted.former if f in rows and f not in slugs), None)
+            old = old or (orphans.get(wanted.location) if not wanted.former else None)
+            if old is None or old not in rows:
                 added.append(_new_row(wanted, now))
                 continue
             row = rows.pop(old)
             connection.execute(update(sources).where(sources.c.id == row.id).values(slug=wanted.slug))
-        ids[wanted.slug] = row.id
-        if changes := _changes(row, wanted, now):
-            connection.execute(update(sources).where(sources.c.id == row.id).values(**changes))
-            if "show" in changes:  # how much is republished is the operator's present word, for what is stored too
-                connection.execute(update(articles).values(show=wanted.show).where(
-                    articles.c.source_id == row.id, articles.c.show != wanted.show))
-            if "etag" in changes:
-                connection.execute(delete(passed_over).where(passed_over.c.source_id == row.id))
-            if "location" in changes:
-                connection.execute(delete(hub_subscriptions).where(hub_subscriptions.c.source_id == row.id))
+        _declare_known(connection, row, wanted, now)
     if added:
         connection.execute(insert(sources), added)
-        new = select(sources.c.slug, sources.c.id).where(sources.c.slug.in_([a["slug"] for a in added]))
-        ids |= {row.slug: row.id for row in connection.execute(new)}
-    gone = [row.id for row in rows.values() if row.declared and row.slug not in slugs]
-    for source_id in gone:
-        connection.execute(update(sources).where(sources.c.id == source_id).values(declared=False))
-    # a clock that ran ahead would else leave a source alone until it catches up
-    connection.execute(update(sources).where(sources.c.last_polled_at > now + CLOCK_SLACK,
-                                             sources.c.next_poll_at.is_not(None))
-                       .values(next_poll_at=now, last_polled_at=now))
-    return ids
+    for row in rows.values():
+        if row.declared and row.slug not in slugs:  # what it had to wait for is kept in case it comes back
+            connection.execute(update(sources).where(sources.c.id == row.id).values(declared=False, next_poll_at=None))
+    meta.put(connection, meta.DECLARED, digest)
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[SourceState]:
     """The declared sources whose time has come, the longest overdue first."""
-    query = (select(sources).where(sources.c.declared, sources.c.next_poll_at <= now)
-             .order_by(sources.c.next_poll_at, sources.c.id).limit(limit))
+    query = select(sources).where(sources.c.next_poll_at <= now).order_by(sources.c.next_poll_at).limit(limit)
     return [_state(row) for row in connection.execute(query)]
 
 
@@ -135,9 +133,8 @@ def states(connection: Connection, slugs: Iterable[str] | None = None) -> dict[s
 
 def failing(connection: Connection) -> list[SourceState]:
     """Those that are declared and failed when they were last asked, or are not asked any more."""
-    query = select(sources).where(
-        sources.c.declared, (sources.c.failures > 0) | (sources.c.standing != SourceStanding.ACTIVE))
-    return [_state(row) for row in connection.execute(query.order_by(sources.c.id))]
+    query = select(sources).where(text(f"({FAILING})")).order_by(sources.c.slug)
+    return [_state(row) for row in connection.execute(query) if row.declared]
 
 
 def record_poll(connection: Connection, source_id: int, **values: Any) -> None:
@@ -158,53 +155,95 @@ def record_polls(connection: Connection, polls: Sequence[tuple[int, Mapping[str,
 
 
 def wake(connection: Connection, source_id: int, now: datetime) -> bool:
-    """Make an active source due at once: somebody says that there is news."""
+    """Make an active source due at once: somebody says that there is news. Not more than every few minutes."""
     return bool(connection.execute(
-        update(sources).where(sources.c.id == source_id, sources.c.standing == SourceStanding.ACTIVE,
-                              sources.c.next_poll_at > now).values(next_poll_at=now)).rowcount)
+        update(sources).where(
+            sources.c.id == source_id, sources.c.standing == SourceStanding.ACTIVE, sources.c.next_poll_at > now,
+            sources.c.last_polled_at <= now - WAKE_EVERY,
+        ).values(next_poll_at=now)).rowcount)
+
+
+def _after_a_wrong_clock(connection: Connection, now: datetime) -> None:
+    """A clock that ran ahead would else leave sources alone until the right one catches up."""
+    furthest = connection.execute(select(func.max(sources.c.next_poll_at))).scalar_one()
+    if furthest is None or furthest <= now + LONGEST_SERVER_WAIT:
+        return
+    connection.execute(update(sources).where(sources.c.last_polled_at > now + CLOCK_SLACK,
+                                             sources.c.next_poll_at.is_not(None))
+                       .values(next_poll_at=now, last_polled_at=now))
 
 
 def _new_row(wanted: Declared, now: datetime) -> dict[str, Any]:
     return {
         "slug": wanted.slug, "kind": wanted.kind, "location": wanted.location, "title": wanted.title,
         "show": wanted.show, "created_at": now, "fingerprint": wanted.fingerprint, "hints": {},
-        "next_poll_at": None if wanted.blocked else now,
+        "every_s": int(wanted.every.total_seconds()), "next_poll_at": None if wanted.blocked else now,
         "standing": SourceStanding.BLOCKED if wanted.blocked else SourceStanding.ACTIVE,
         "standing_reason": _BLOCKED if wanted.blocked else "",
     }
 
 
+def _declare_known(connection: Connection, row: Row[Any], wanted: Declared, now: datetime) -> None:
+    changes = _changes(row, wanted, now)
+    if not changes:
+        return
+    connection.execute(update(sources).where(sources.c.id == row.id).values(**changes))
+    if "show" in changes:  # how much is republished is the operator's present word, for what is stored too
+        connection.execute(update(articles).values(show=wanted.show).where(
+            articles.c.source_id == row.id, articles.c.show != wanted.show))
+    if row.fingerprint and "fingerprint" in changes:
+        connection.execute(update(passed_over).values(state=PassedState.RECONSIDER).where(
+            passed_over.c.source_id == row.id, passed_over.c.state == PassedState.EXCLUDED))
+    if "location" in changes:
+        connection.execute(delete(hub_subscriptions).where(hub_subscriptions.c.source_id == row.id))
+
+
+_DECLARED = (
+    sources.c.id, sources.c.slug, sources.c.kind, sources.c.location, sources.c.title, sources.c.show,
+    sources.c.declared, sources.c.standing, sources.c.standing_until, sources.c.fingerprint, sources.c.every_s,
+    sources.c.last_polled_at, sources.c.next_poll_at, sources.c.failures,
+)
 _BLOCKED = "blocked in config.toml"
-_ELSEWHERE = {
-    "etag": "", "last_modified": "", "body_hash": "", "failures": 0, "last_error": "", "failing_since": None,
-    "standing": SourceStanding.ACTIVE, "standing_reason": "", "standing_until": None, "offences": 0, "feed_url": "",
-    "followed_url": "", "moved_to": "", "moved_since": None, "hints": {}, "rhythm_s": 0, "interval_s": 0,
+_UNREAD = {"etag": "", "last_modified": "", "body_hash": ""}
+_ELSEWHERE: dict[str, Any] = {
+    **_UNREAD, "failures": 0, "last_error": "", "failing_since": None, "standing": SourceStanding.ACTIVE,
+    "standing_reason": "", "standing_until": None, "offences": 0, "found_kind": "", "feed_url": "", "followed_url": "",
+    "followed_at": None, "moved_to": "", "moved_since": None, "hints": {}, "rhythm_s": 0, "interval_s": 0,
     "interval_reason": "",
 }
 
 
 def _changes(row: Row[Any], wanted: Declared, now: datetime) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if not row.declared:
-        changes |= {"declared": True, "next_poll_at": now}
-    if row.location != wanted.location or row.kind != wanted.kind:
-        changes |= {**_ELSEWHERE, "location": wanted.location, "kind": wanted.kind, "next_poll_at": now}
-    elif row.fingerprint != wanted.fingerprint:  # what was read would be judged anew, so it must be read anew
-        changes |= {"etag": "", "last_modified": "", "body_hash": "", "next_poll_at": now}
-    if row.fingerprint != wanted.fingerprint:
-        changes["fingerprint"] = wanted.fingerprint
-    if row.show != wanted.show:
-        changes["show"] = wanted.show
-    if wanted.title and row.title != wanted.title:
-        changes["title"] = wanted.title
-    standing = changes.get("standing", row.standing)
-    if wanted.blocked and standing != SourceStanding.BLOCKED:
-        changes |= {"standing": SourceStanding.BLOCKED, "standing_reason": _BLOCKED, "standing_until": None,
-                    "next_poll_at": None}
-    elif not wanted.blocked and standing == SourceStanding.BLOCKED:
-        changes |= {"standing": SourceStanding.ACTIVE, "standing_reason": "", "next_poll_at": now}
-    elif standing == SourceStanding.GONE or (wanted.blocked and standing == SourceStanding.BLOCKED):
-        changes.pop("next_poll_at", None)
+    """What a declared source's row has to change to. When it is asked next: what was paused goes on where it was."""
+    every_s = int(wanted.every.total_seconds())
+    values = {"declared": True, "title": wanted.title or row.title, "show": wanted.show, "every_s": every_s,
+              "kind": wanted.kind, "location": wanted.location, "fingerprint": wanted.fingerprint}
+    changes: dict[str, Any] = {key: value for key, value in values.items() if getattr(row, key) != value}
+    first_kind = row.kind == SourceKind.FEED and wanted.kind is SourceKind.AUTO  # as all were before there were kinds
+    standing = row.standing
+    due_at = row.next_poll_at
+    if "location" in changes or ("kind" in changes and not first_kind):
+        changes |= _ELSEWHERE
+        standing, due_at = SourceStanding.ACTIVE, now
+    elif "fingerprint" in changes and row.fingerprint:  # what was read would be judged anew, so it is read anew
+        changes |= _UNREAD
+        due_at = now
+    if every_s and "every_s" in changes and row.last_polled_at and due_at and not row.failures:
+        due_at = min(due_at, row.last_polled_at + wanted.every)
+    if standing == SourceStanding.BLOCKED and not wanted.blocked:
+        standing, due_at = SourceStanding.ACTIVE, now
+        changes |= {"standing": standing, "standing_reason": ""}
+    elif wanted.blocked and standing != SourceStanding.BLOCKED:
+        standing = SourceStanding.BLOCKED
+        changes |= {"standing": standing, "standing_reason": _BLOCKED, "standing_until": None}
+    if standing in (SourceStanding.BLOCKED, SourceStanding.GONE):
+        due_at = None
+    elif "declared" in changes or due_at is None:
+        due_at = now
+    if standing == SourceStanding.QUARANTINED and row.standing_until and due_at:
+        due_at = max(due_at, row.standing_until)
+    if due_at != row.next_poll_at:
+        changes["next_poll_at"] = due_at
     return changes
 
 
@@ -229,7 +268,9 @@ def _state(row: Row[Any]) -> SourceState:
         last_polled_at=row.last_polled_at, next_poll_at=row.next_poll_at, failures=row.failures,
         last_error=row.last_error, failing_since=row.failing_since, standing=SourceStanding(row.standing),
         standing_reason=row.standing_reason, standing_until=row.standing_until, offences=row.offences,
-        feed_url=row.feed_url, followed_url=row.followed_url, moved_to=row.moved_to, moved_since=row.moved_since,
+        feed_url=row.feed_url, followed_url=row.followed_url, followed_at=row.followed_at, found_kind=row.found_kind,
+        kind=SourceKind(row.kind), declared=row.declared, fingerprint=row.fingerprint, moved_to=row.moved_to,
+        moved_since=row.moved_since,
         hints=Hints(timedelta(seconds=hints.get("ttl_s", 0)), tuple(hints.get("skip_hours", ())),
                     tuple(hints.get("skip_days", ())), hints.get("hub", ""), hints.get("self_url", "")),
         rhythm=timedelta(seconds=row.rhythm_s), interval=timedelta(seconds=row.interval_s),

@@ -249,13 +249,25 @@ def check_moves(before: dict[int, dict], after: dict[int, dict]) -> None:
         assert after[key]["state"] in ("queued", "excluded")
 
 
+def declare_source(connection, wanted: Declared, now: datetime) -> int:
+    """Declare it beside those there are, and return its id."""
+    known = [Declared(s.slug, s.kind, s.location) for s in sources.states(connection).values() if s.slug != wanted.slug]
+    sources.declare(connection, [*known, wanted], now)
+    return sources.state(connection, wanted.slug).id
+
+
+@pytest.fixture
+def declare_one() -> Callable[..., int]:
+    return declare_source
+
+
 @pytest.fixture
 def make_book(make_store: Callable[[], Store]) -> Callable[[], Book]:
     def make() -> Book:
         store = make_store()
         with store.write() as connection:
             newsletter = declared.ensure_newsletter(connection, "lantern", "The Lantern", (), START)
-            source = sources.declare(connection, [Declared("desk", SourceKind.FOLDER, "x")], START)["desk"]
+            source = declare_source(connection, Declared("desk", SourceKind.FOLDER, "x"), START)
         return Book(store, newsletter, source)
 
     return make

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pipeline.model.articles import ArticleStatus, Show
 from pipeline.model.selection import Rules
 from pipeline.model.sources import SourceKind
-from pipeline.store import articles, digests, sources
+from pipeline.store import articles, digests
 from pipeline.store.articles import Acceptance
 from pipeline.store.sources import Declared
 
@@ -79,9 +79,9 @@ def test_candidates_are_half_open_and_mailable(book) -> None:
         assert len(articles.newest(connection, Rules(), 99)) == 5, "feeds take it"
 
 
-def test_stories_join_on_the_same_address_or_the_same_telling_content_only(book) -> None:
+def test_stories_join_on_the_same_address_or_the_same_telling_content_only(book, declare_one) -> None:
     with book.store.write() as connection:
-        other = sources.declare(connection, [Declared("other", SourceKind.FEED, "y")], book.now)["other"]
+        other = declare_one(connection, Declared("other", SourceKind.FEED, "y"), book.now)
     (one,) = add(book, book.draft("One", url_key="https://a.example/x", content_hash="h", summary=LONG))
     (short,) = add(book, book.draft("Open thread", content_hash="t", summary="Open thread"))
     told = [book.draft("Same address", url_key="https://a.example/x"), book.draft("Same words", content_hash="h",
@@ -94,10 +94,10 @@ def test_stories_join_on_the_same_address_or_the_same_telling_content_only(book)
         assert [a.id for a in articles.siblings(connection, {one}, 3)] == [one, ids[0]]
 
 
-def test_known_finds_by_each_of_the_three_and_in_this_source_only(book) -> None:
+def test_known_finds_by_each_of_the_three_and_in_this_source_only(book, declare_one) -> None:
     ids = add(book, *(book.draft(f"A{n}", guid=f"g{n}", url_key=f"u{n}", content_hash=f"h{n}") for n in range(4)))
     with book.store.write() as connection:
-        other = sources.declare(connection, [Declared("other", SourceKind.FEED, "y")], book.now)["other"]
+        other = declare_one(connection, Declared("other", SourceKind.FEED, "y"), book.now)
         wanted = [book.draft("x", guid="g0", url_key="", content_hash="-"),
                   book.draft("x", guid="", url_key="u1", content_hash="-"),
                   book.draft("x", guid="", url_key="", content_hash="h2")]

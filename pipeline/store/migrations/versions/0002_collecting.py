@@ -30,6 +30,7 @@ def _article(table: str, column: str) -> tuple[sa.Column[int], sa.ForeignKeyCons
 def upgrade() -> None:
     for column in (
         sa.Column('failing_since', UTC_TIME), sa.Column('last_new_at', UTC_TIME), _words('show'), _words('fingerprint'),
+        _count('every_s'), _words('found_kind'), sa.Column('followed_at', UTC_TIME),
         _words('standing', 'active'), _words('standing_reason'), sa.Column('standing_until', UTC_TIME),
         _count('offences'), _words('feed_url'), _words('followed_url'), _words('moved_to'),
         sa.Column('moved_since', UTC_TIME), sa.Column('hints', sa.JSON(), server_default='{}', nullable=False),
@@ -37,26 +38,34 @@ def upgrade() -> None:
         sa.Column('declared', sa.Boolean(), server_default=sa.text('true'), nullable=False),
     ):
         op.add_column('sources', column)
-    op.create_index('ix_sources_due', 'sources', ['next_poll_at'], unique=False,
-                    sqlite_where=sa.text('declared'), postgresql_where=sa.text('declared'))
+    op.create_index('ix_sources_due', 'sources', ['next_poll_at'], unique=False)
+    failing = sa.text("failures > 0 OR standing <> 'active'")
+    op.create_index('ix_sources_failing', 'sources', ['slug'], unique=False, sqlite_where=failing,
+                    postgresql_where=failing)
     # what never was polled is due since it was declared, and what was is due when it was
     op.execute("UPDATE sources SET next_poll_at = created_at WHERE next_poll_at IS NULL")
 
     for name in ('licence', 'image', 'text_note'):
         op.add_column('articles', _words(name))
     op.add_column('articles', sa.Column('extras', sa.JSON(), server_default='[]', nullable=False))
-    op.create_index('ix_articles_source', 'articles', ['source_id'], unique=False)
+    op.create_index('ix_articles_source', 'articles', ['source_id', 'first_seen_at'], unique=False)
+    op.add_column('articles', sa.Column('purged_at', UTC_TIME))
     op.add_column('article_revisions', _words('changed'))
 
     op.create_table('passed_over',
     sa.Column('source_id', ID, nullable=False),
     sa.Column('key', sa.Text(), nullable=False),
-    _words('url'), _words('title'), _words('reason'),
+    _words('state'), _words('reason'), _words('url'), _words('title'),
     sa.Column('at', UTC_TIME, nullable=False),
     sa.Column('retry_at', UTC_TIME, nullable=True),
+    sa.Column('attempts', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('article_id', ID, nullable=True),
+    sa.Column('draft', sa.JSON(), nullable=True),
     sa.ForeignKeyConstraint(['source_id'], ['sources.id'], name='fk_passed_over_source_id', ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['article_id'], ['articles.id'], name='fk_passed_over_article_id', ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('source_id', 'key', name='pk_passed_over')
     )
+    op.create_index('ix_passed_over_retry', 'passed_over', ['retry_at', 'source_id'], unique=False)
     op.create_table('hub_subscriptions',
     sa.Column('id', ID, nullable=False),
     sa.Column('source_id', ID, nullable=False),
