@@ -1,0 +1,47 @@
+"""What parent and child say to each other, and what each kind of work answers.
+
+The parent loads this and none of the work, so nothing here, or in what is imported here, needs a parser.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from pipeline.model.articles import Draft
+from pipeline.model.sources import Hints
+
+JOB = struct.Struct("=QQd")
+"""A job: bytes of its pickled (kind, arguments), bytes of its body, seconds of CPU time it may take. Both follow."""
+
+ANSWER = struct.Struct("=BBQ")
+"""An answer: what it is, whether it is this child's last, bytes that follow (an encoded answer or Failure, or none)."""
+
+READY = b"+"
+RESULT, FAILED, UNEXPECTED, NO_MEMORY = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of the work's, on its way to the parent. `name` is its class; of an unexpected one no more is told."""
+
+    name: str
+    subject: str = ""
+    cause: str = ""
+    hint: str = ""
+    permanent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRead:
+    """A feed's document, read and cleaned. `notes` say what was left out or mended, for the operator."""
+
+    title: str
+    language: str                   # the feed's own; "" where it names none
+    drafts: tuple[Draft, ...]
+    hints: Hints = field(default_factory=Hints)
+    notes: tuple[str, ...] = ()
+
+
+ANSWERS: dict[str, object] = {"feed": FeedRead}
+"""Kind of work -> the type of its answer: a dataclass, or a union of some. The answer is read as that, or refused."""
