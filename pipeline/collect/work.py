@@ -26,7 +26,7 @@ def feed(
     drafts = make_drafts(
         parsed.articles, source_url=url, now=now, language=language or parsed.language, topics=topics, show=show
     )
-    return FeedRead(parsed.title, parsed.language, tuple(drafts), notes=parsed.notes)
+    return FeedRead(parsed.title, parsed.language, tuple(drafts), parsed.hints, parsed.notes)
 
 
 WORK: dict[str, Callable[..., Any]] = {"feed": feed}

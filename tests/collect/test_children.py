@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from pipeline.collect.children import PROGRAM, ChildLimits, Children, Stopped, T
 from pipeline.errors import BroadsheetError, FetchError, ParseError
 
 ROOT = Path(__file__).resolve().parents[2]
-FEED = b"""<rss><channel><title>News</title><item><title>One</title><link>https://example.org/1</link>
+FEED = b"""<rss><channel><title>News</title><ttl>60</ttl><item><title>One</title><link>https://example.org/1</link>
 <description>&lt;p onclick="x()"&gt;Words&lt;/p&gt;</description></item></channel></rss>"""
 MB = 1_000_000
 
@@ -109,6 +109,7 @@ def test_a_feed_is_read_in_a_child_as_it_would_be_here(make: Callable[..., Child
     read = children.work("feed", "https://example.org/feed", FEED, **told)
     assert isinstance(read, FeedRead)
     assert (read.title, read.drafts[0].title, read.drafts[0].html) == ("News", "One", "<p>Words</p>")
+    assert read.hints.ttl == timedelta(hours=1)
     assert read == feed(FEED, **told)  # type: ignore[arg-type]
 
 
