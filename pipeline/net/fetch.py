@@ -1,4 +1,4 @@
-"""The only HTTP client: one GET, under caps and a deadline, through the guard on every hop.
+"""The only HTTP client: one GET or POST, under caps and a deadline, through the guard on every hop.
 
     Request | check_url | resolve | check_address | connect to the checked address | headers | (redirect: again) | body
 
@@ -20,6 +20,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Literal
 from urllib.parse import urljoin
 
 from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -28,6 +29,7 @@ from urllib3.response import BaseHTTPResponse
 from pipeline.errors import FetchError, Refused
 from pipeline.net.decode import ACCEPT_ENCODING, Decoder
 from pipeline.net.guard import Target, check_url, printable
+from pipeline.net.moves import moved
 from pipeline.net.wire import (
     Meter,
     MeteredTLSSocket,
@@ -48,8 +50,9 @@ ACCEPT = (
 READ_BYTES = 32 * 1024
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0
 
+_IM_USED = 226
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PERMANENT_REDIRECTS = frozenset({301, 308})
+_ABOUT_WHAT_WE_HAVE = ("If-None-Match", "If-Modified-Since", "A-IM")
 _PASSING_4XX = frozenset({408, 421, 423, 425, 429})
 
 
@@ -67,18 +70,30 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to GET. `etag` and `last_modified` are the last answer's, sent back as they came, never understood."""
+    """What to ask for. `etag` and `last_modified` are the last answer's, sent back as they came, never understood.
+
+    `allow_networks` names the private networks that this one source may live in, like "192.168.1.0/24". An address
+    inside them may be asked on any port; one outside them only on the ports of the public web (guard.PORTS).
+    """
 
     url: str
     etag: str = ""
     last_modified: str = ""
-    allow_networks: tuple[str, ...] = ()  # private networks which this one source may live in, "192.168.1.0/24"
+    allow_networks: tuple[str, ...] = ()
     accept: str = ACCEPT
+    deltas: bool = True  # with an ETag: the entries that are new since then will do (RFC 3229, A-IM: feed)
+    method: Literal["GET", "POST"] = "GET"
+    body: bytes = b""  # of a POST; its answer is never redirected, never conditional
+    content_type: str = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came: any 2xx, or a 304 to a conditional request (then `body` is empty)."""
+    """What came: any 2xx, or a 304 to a conditional request (then `body` is empty).
+
+    Header values are Latin-1: encoded again, they are the bytes that came, without the blanks around them. `etag` and
+    `last_modified` are what this very answer said, be it a 304, and "" where it was silent.
+    """
 
     url: str                      # where it came from in the end
     status: int
@@ -87,21 +102,34 @@ class Response:
     etag: str
     last_modified: str
     headers: Mapping[str, str]    # lower case names; repeated ones joined by ", "
+    delta: bool = False           # `body` holds only what is new since the request's ETag (RFC 3229)
     moved_to: str = ""            # = url when it was reached by permanent redirects only (301, 308), else ""
+    moved_status: int = 0         # the first of them
+    moved_to_https: bool = False  # and all they changed is the scheme: the same host, path and query over TLS
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The server's own wish when to come again, None where it has none. Allowed on any answer."""
+        return _retry_after(self.headers)
 
 
 class HttpStatusError(FetchError):
-    """The server answered, but not with what was asked for. `retry_after_s` is its own wish, None where it has none."""
+    """The server answered, but not with what was asked for. `url` is where in the end, after redirects;
+    `retry_after_s` the server's own wish, None where it has none; `moved_…` as in Response."""
 
     def __init__(
-        self, subject: str, status: int, reason: str, *, retry_after_s: float | None = None
+        self, subject: str, status: int, reason: str, *, url: str = "", retry_after_s: float | None = None
     ) -> None:
         super().__init__(
             subject, f"the address answers {status} {_phrase(status, reason)}", hint=_status_hint(status),
             permanent=400 <= status < 500 and status not in _PASSING_4XX,
         )
         self.status = status
+        self.url = url
         self.retry_after_s = retry_after_s
+        self.moved_to = ""
+        self.moved_status = 0
+        self.moved_to_https = False
 
 
 class Fetcher:
@@ -120,7 +148,7 @@ class Fetcher:
         self._closed = False
 
     def fetch(self, request: Request) -> Response:
-        """GET one address, following redirects. Blocks for `limits.total_s` at most.
+        """Ask one address, following a GET's redirects. Blocks for `limits.total_s` at most.
 
         Raises Refused (guard, caps), HttpStatusError (4xx, 5xx) or FetchError (network); each names the address.
         """
@@ -129,27 +157,26 @@ class Fetcher:
             printable(request.url), total_s=limits.total_s,
             wire_bytes=limits.wire_bytes, header_bytes=limits.header_bytes,
         )
-        target = check_url(request.url, request.allow_networks)
-        etag, last_modified = _header_value(request.etag), _header_value(request.last_modified)
-        moved = True
-        for hop in range(limits.redirects + 1):
-            headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Accept-Encoding": ACCEPT_ENCODING,
-                       "Connection": "close"}
-            if etag:
-                headers["If-None-Match"] = etag
-            if last_modified:
-                headers["If-Modified-Since"] = last_modified
-            answer = self._one_hop(target, request.allow_networks, headers, meter)
+        first = target = check_url(request.url, request.allow_networks)
+        headers = self._headers(request)
+        redirects: list[int] = []
+        while True:
+            try:
+                answer = self._one_hop(target, request, headers, meter)
+            except HttpStatusError as error:
+                error.moved_to, error.moved_status, error.moved_to_https = moved(first, target, redirects)
+                raise
             if isinstance(answer, Response):
-                if answer.status == HTTPStatus.NOT_MODIFIED and not (etag or last_modified):
-                    raise HttpStatusError(meter.subject, answer.status, "")
-                return replace(answer, moved_to=answer.url) if hop and moved else answer
-            moved = moved and answer.status in _PERMANENT_REDIRECTS
-            following = _follow(target, answer.location, request.allow_networks, meter.subject)
+                moved_to, moved_status, moved_to_https = moved(first, target, redirects)
+                return replace(answer, moved_to=moved_to, moved_status=moved_status, moved_to_https=moved_to_https)
+            if len(redirects) == limits.redirects:
+                raise Refused(meter.subject, f"redirects more than {limits.redirects} times")
+            redirects.append(answer.status)
+            following = _follow(target, answer.location, request, meter.subject)
             if following.host != target.host:
-                etag = last_modified = ""  # another server's validators: they mean nothing there, and name us
+                for name in _ABOUT_WHAT_WE_HAVE:  # another server's: they mean nothing there, and name us
+                    headers.pop(name, None)
             target = following
-        raise Refused(meter.subject, f"redirects more than {limits.redirects} times")
 
     def close(self) -> None:
         """Refuse further fetches and break off those under way; they raise FetchError. Twice is once."""
@@ -158,13 +185,27 @@ class Fetcher:
             for connection in list(self._under_way):
                 shut(connection)
 
+    def _headers(self, request: Request) -> dict[str, str]:
+        headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Accept-Encoding": ACCEPT_ENCODING,
+                   "Connection": "close"}
+        if request.method == "POST":
+            headers["Content-Type"] = _header_value(request.content_type)
+            return headers
+        if etag := _header_value(request.etag):
+            headers["If-None-Match"] = etag
+            if request.deltas:
+                headers["A-IM"] = "feed"
+        if last_modified := _header_value(request.last_modified):
+            headers["If-Modified-Since"] = last_modified
+        return headers
+
     def _one_hop(
-        self, target: Target, allow_networks: tuple[str, ...], headers: Mapping[str, str], meter: Meter
+        self, target: Target, request: Request, headers: Mapping[str, str], meter: Meter
     ) -> Response | _Redirect:
         if self._closed:
             raise FetchError(meter.subject, "fetching has been stopped")
         meter.begin_hop()
-        sock = dial(target, meter, allow_networks=allow_networks,
+        sock = dial(target, meter, allow_networks=request.allow_networks,
                     connect_s=self._limits.connect_s, resolve=self._resolve)
         connection = (
             TLSConnection(target, sock, self._tls) if target.scheme == "https" else PlainConnection(target, sock)
@@ -172,7 +213,7 @@ class Fetcher:
         with self._lock:
             self._under_way.add(connection)
         try:
-            answer = self._exchange(connection, target, headers, meter)
+            answer = self._exchange(connection, target, request, headers, meter)
         except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             if self._closed:
                 raise FetchError(meter.subject, "fetching has been stopped") from error
@@ -192,25 +233,27 @@ class Fetcher:
             return context
 
     def _exchange(
-        self, connection: PlainConnection | TLSConnection, target: Target, headers: Mapping[str, str], meter: Meter
+        self, connection: PlainConnection | TLSConnection, target: Target, request: Request,
+        headers: Mapping[str, str], meter: Meter,
     ) -> Response | _Redirect:
         connection.connect()
         # urllib3 sets the socket's timeout from the connection's before it sends and before it reads
         connection.timeout = meter.left()
         connection.request(
-            "GET", target.path, headers=headers, preload_content=False, decode_content=False,
+            request.method, target.path, body=request.body if request.method == "POST" else None, headers=headers,
+            preload_content=False, decode_content=False,
         )
         answer = connection.getresponse()
         meter.in_headers = False
         try:
             if answer.status in _REDIRECTS and answer.headers.get("location"):
                 return _Redirect(answer.status, answer.headers["location"])
-            if answer.status == HTTPStatus.NOT_MODIFIED:
-                return _response(target, answer, b"")
-            if not 200 <= answer.status < 300:
-                raise HttpStatusError(meter.subject, answer.status, answer.reason or "",
+            delta = "A-IM" in headers and answer.headers.get("im", "").strip(" \t").lower() == "feed"
+            if not _was_asked_for(answer.status, headers, delta=delta):
+                raise HttpStatusError(meter.subject, answer.status, answer.reason or "", url=target.url,
                                       retry_after_s=_retry_after(answer.headers))
-            return _response(target, answer, self._body(answer, meter))
+            body = b"" if answer.status == HTTPStatus.NOT_MODIFIED else self._body(answer, meter)
+            return _response(target, answer, body, delta=delta and bool(body))
         finally:
             answer.close()
 
@@ -235,13 +278,15 @@ class _Redirect:
     location: str
 
 
-def _follow(target: Target, location: str, allow_networks: tuple[str, ...], subject: str) -> Target:
+def _follow(target: Target, location: str, request: Request, subject: str) -> Target:
     """Where a redirect leads, checked like any address; the error names the first address and the hop."""
     # header bytes arrive as Latin-1; a name or path outside ASCII was meant as UTF-8 (RFC 3986 has no other form)
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode("utf-8")
+    if request.method == "POST":
+        raise Refused(subject, f"redirects what was sent to {printable(location)!r}, and that is not followed")
     try:
-        following = check_url(urljoin(target.url, location.strip().replace(" ", "%20")), allow_networks)
+        following = check_url(urljoin(target.url, location.strip().replace(" ", "%20")), request.allow_networks)
     except ValueError as error:
         raise Refused(subject, f"redirects to {printable(location)!r}, which is no address") from error
     except Refused as error:
@@ -252,11 +297,20 @@ def _follow(target: Target, location: str, allow_networks: tuple[str, ...], subj
     return following
 
 
-def _response(target: Target, answer: BaseHTTPResponse, body: bytes) -> Response:
+def _was_asked_for(status: int, headers: Mapping[str, str], *, delta: bool) -> bool:
+    """Whether a status is an answer to this request, or something that nobody asked for."""
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "If-None-Match" in headers or "If-Modified-Since" in headers
+    if status == _IM_USED:
+        return delta
+    return 200 <= status < 300 and status != HTTPStatus.PARTIAL_CONTENT
+
+
+def _response(target: Target, answer: BaseHTTPResponse, body: bytes, *, delta: bool) -> Response:
     headers = MappingProxyType({name.lower(): value for name, value in answer.headers.items()})
     return Response(
         url=target.url, status=answer.status, body=body, content_type=headers.get("content-type", ""),
-        etag=headers.get("etag", ""), last_modified=headers.get("last-modified", ""), headers=headers,
+        etag=headers.get("etag", ""), last_modified=headers.get("last-modified", ""), headers=headers, delta=delta,
     )
 
 
@@ -325,6 +379,8 @@ def _phrase(status: int, reason: str) -> str:
 
 def _status_hint(status: int) -> str:
     return {
+        206: "a part, though the whole was asked for",
+        226: "a part of a kind that was not asked for",
         304: "though nothing was asked conditionally",
         401: "it asks for a login, which feeds must not",
         403: "it does not want to be read by programs",

@@ -23,6 +23,8 @@ class Server:
     def __init__(self, host: str = "127.0.0.1", *, tls: bool = False) -> None:
         self.scripts: dict[str, Script] = {}
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self.unread = False  # leave what comes after the head in the socket
         self.connections = 0
         self.server_names: list[str] = []
         self.stopping = threading.Event()
@@ -82,7 +84,12 @@ class Server:
                     while b"\r\n\r\n" not in head and (data := sock.recv(4096)):
                         head += data
                     if head:
+                        head, _, body = head.partition(b"\r\n\r\n")
                         self.heads.append(head)
+                        length = int(self.head().get("content-length", 0))
+                        while not self.unread and len(body) < length and (data := sock.recv(65_536)):
+                            body += data
+                        self.bodies.append(body)
                         path = head.split(b" ", 2)[1].decode("latin-1")
                         self.scripts.get(path, _not_found)(sock)
             except OSError:
