@@ -19,12 +19,14 @@ from pipeline.model.articles import Show
 
 def feed(
     body: bytes, *, url: str, now: datetime, content_type: str = "", language: str = "",
-    topics: tuple[str, ...] = (), show: Show = Show.SUMMARY,
+    topics: tuple[str, ...] = (), show: Show = Show.SUMMARY, rights: str = "", licence: str = "",
 ) -> FeedRead:
-    """Read a feed's document. `url` is where it came from; `language` the operator's word, before the feed's own."""
+    """Read a feed's document, which came from `url`. `language` is the operator's word and comes before the feed's
+    own; `rights` and `licence` stand in where it says nothing."""
     parsed = parse_feed(body, url=url, content_type=content_type)
     drafts = make_drafts(
-        parsed.articles, source_url=url, now=now, language=language or parsed.language, topics=topics, show=show
+        parsed.articles, source_url=url, now=now, language=language or parsed.language, topics=topics, show=show,
+        rights=rights, licence=licence,
     )
     return FeedRead(parsed.title, parsed.language, tuple(drafts), parsed.hints, parsed.notes)
 
