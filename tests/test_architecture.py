@@ -56,6 +56,7 @@ HOMES = {
     "nh3": "text/clean",
     "premailer": "render/inline",
     "procrastinate": "jobs/queue",
+    "publicsuffixlist": "collect/pace",
     "re2": "patterns",
     "requests": "net/",
     "smtplib": "deliver/",

@@ -44,7 +44,8 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How a source publishes: `gap` between two times as a rule (zero: not known), and when it last did."""
+    """How a source publishes: `gap` between two times as a rule (zero: not known), and when it last did (None: not
+    known). A 304 brings no new one: then it is what was stored."""
 
     gap: timedelta = timedelta()
     newest: datetime | None = None
@@ -147,13 +148,6 @@ def decide_gone(status: int, *, followed: bool = False, failing: timedelta = tim
     if status == 404 and failing >= MISSING:
         reason = f"there has been nothing at its address for {say(failing)} (404); it has probably moved"
     return Gone(SourceStanding.ACTIVE, reason)
-
-
-def failing_for(interval: timedelta, failures: int) -> timedelta:
-    """For how long, at least, a source has been failing that failed `failures` times in a row."""
-    early = min(max(failures - 1, 0), 12)
-    span = sum((decide_retry(interval, n).span for n in range(1, early + 1)), timedelta())
-    return span + max(0, failures - 1 - early) * max(interval, MAX_BACK_OFF)
 
 
 def decide_validators(old: Validators, status: int, etag: str, last_modified: str) -> Validators:

@@ -22,7 +22,6 @@ from pipeline.collect.manners import (
     decide_retry,
     decide_rhythm,
     decide_validators,
-    failing_for,
     next_poll,
     ours_is_down,
     say,
@@ -172,13 +171,6 @@ def test_our_own_network_punishes_nobody() -> None:
     assert ours_is_down(3, 0)
     assert not ours_is_down(3, 1)
     assert not ours_is_down(2, 0), "two may well be down at once"
-
-
-@given(st.integers(1, 40_000), st.integers(0, 400))
-def test_how_long_it_fails_is_what_was_waited(minutes: int, failures: int) -> None:
-    base = minutes * MINUTE
-    waited = sum((decide_retry(base, n).span for n in range(1, failures)), timedelta())
-    assert failing_for(base, failures) == waited
 
 
 # --- on the clock ---
