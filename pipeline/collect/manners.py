@@ -135,13 +135,16 @@ def next_poll(now: datetime, interval: Interval, jitter: float, hints: Hints | N
     return after_skipped(now + interval.span + late, hints or Hints())
 
 
-def decide_gone(status: int, *, followed: bool = False, failing: timedelta = timedelta()) -> Gone:
+def decide_gone(
+    status: int, *, followed: bool = False, passing: bool = False, failing: timedelta = timedelta()
+) -> Gone:
     """What an HTTP status that is no answer says about the source itself.
 
     A 410 mutes it until its address in config.toml is changed; its articles stay. `followed`: not its own address was
-    asked but one that it redirected to, which is given up first (`moves`). `failing` is for how long it already fails.
+    asked but one that it once redirected to, which is given up first (`moves`). `passing`: a redirect for this one time
+    (302, 303, 307) led to who says so. `failing` is for how long it already fails.
     """
-    if status == 410 and not followed:
+    if status == 410 and not (followed or passing):
         return Gone(SourceStanding.GONE, "its server says that it is gone for good (410); its articles stay, and it is "
                                          "asked again once its address in config.toml is changed")
     reason = _REFUSALS.get(status, "")
@@ -176,7 +179,7 @@ _REFUSALS = {
     402: "it asks for money (402)",
     403: "its server refuses us (403); perhaps it wants no programs",
     404: "there is nothing at its address (404)",
-    410: "the address that it moved to is gone (410)",
+    410: "the address that it redirects to is gone (410)",
     429: "its server says that it is asked too often (429)",
     451: "it may not be shown for legal reasons (451)",
 }

@@ -101,9 +101,10 @@ def same_address(one: str, other: str) -> bool:
 
 
 def only_safer(old: str, new: str) -> bool:
-    """Whether `new` is `old` by https: the same host, path and query, each at its scheme's own port."""
+    """Whether `new` is `old` by https: the same host, path and query, and the same port or each scheme's own."""
     (scheme, host, port, *rest), (to_scheme, to_host, to_port, *to_rest) = _parts(old), _parts(new)
-    return (scheme, to_scheme, port, to_port) == ("http", "https", 80, 443) and (host, rest) == (to_host, to_rest)
+    ports = port == to_port or (port, to_port) == (80, 443)
+    return (scheme, to_scheme, ports) == ("http", "https", True) and (host, rest) == (to_host, to_rest)
 
 
 def _refusal(before: Whereabouts, moved_to: str) -> str:

@@ -204,6 +204,7 @@ def test_gone_for_good_mutes_what_is_asked_at_its_own_address() -> None:
     assert "410" in gone.reason
     assert "articles stay" in gone.reason
     assert decide_gone(410, followed=True).standing is SourceStanding.ACTIVE
+    assert decide_gone(410, passing=True).standing is SourceStanding.ACTIVE
 
 
 def test_nothing_else_mutes_and_each_has_its_words() -> None:

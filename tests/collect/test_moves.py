@@ -80,6 +80,7 @@ def test_https_of_the_same_address_is_believed_at_once() -> None:
         ("http://a.example/f", "https://www.a.example/f", False),
         ("http://a.example/f", "https://a.example/g", False),
         ("http://a.example/f?a=1", "https://a.example/f?a=2", False),
+        ("http://a.example:8080/f", "https://a.example:8080/f", True),   # one that speaks both
         ("http://a.example:8080/f", "https://a.example/f", False),
         ("http://a.example/f", "https://a.example:8443/f", False),
         ("https://a.example/f", "http://a.example/f", False),
