@@ -7,11 +7,9 @@ It sends no cookies, reads no proxies from the environment, runs nothing, and ke
 
 from __future__ import annotations
 
-import http.client
 import re
 import ssl
 import threading
-import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,31 +21,18 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urljoin
 
-from urllib3.exceptions import HTTPError, ReadTimeoutError
-from urllib3.response import BaseHTTPResponse
-
 from pipeline.errors import FetchError, Refused
 from pipeline.net.decode import ACCEPT_ENCODING, Decoder
 from pipeline.net.guard import Target, check_url, printable
+from pipeline.net.http1 import Head, read_body, read_head, request_bytes
 from pipeline.net.moves import moved
-from pipeline.net.wire import (
-    Meter,
-    MeteredTLSSocket,
-    PlainConnection,
-    Resolve,
-    TLSConnection,
-    by_system,
-    dial,
-    release,
-    shut,
-    tls_context,
-)
+from pipeline.net.names import Lookups, Resolve, by_system
+from pipeline.net.wire import Deadline, Line, dial, tls_context
 
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, "
     "text/xml;q=0.9, application/json;q=0.8, text/html;q=0.7, */*;q=0.1"
 )
-READ_BYTES = 32 * 1024
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0
 
 _IM_USED = 226
@@ -65,7 +50,7 @@ class Limits:
     wire_bytes: int = 15 * 1024 * 1024
     decoded_bytes: int = 50 * 1024 * 1024
     redirects: int = 5
-    header_bytes: int = 64 * 1024  # of one answer; overshoots by at most one read of 8 KiB
+    header_bytes: int = 64 * 1024  # of one answer, interim answers included
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +126,10 @@ class Fetcher:
     ) -> None:
         self._user_agent = _header_value(user_agent) or "broadsheet"
         self._limits = limits or Limits()
-        self._resolve = resolve
+        self._lookups = Lookups(resolve)
         self._given_tls = tls
         self._lock = threading.Lock()
-        self._under_way: weakref.WeakSet[PlainConnection | TLSConnection] = weakref.WeakSet()
+        self._under_way: set[Line] = set()
         self._closed = False
 
     def fetch(self, request: Request) -> Response:
@@ -153,16 +138,13 @@ class Fetcher:
         Raises Refused (guard, caps), HttpStatusError (4xx, 5xx) or FetchError (network); each names the address.
         """
         limits = self._limits
-        meter = Meter(
-            printable(request.url), total_s=limits.total_s,
-            wire_bytes=limits.wire_bytes, header_bytes=limits.header_bytes,
-        )
+        deadline = Deadline(printable(request.url), limits.total_s)
         first = target = check_url(request.url, request.allow_networks)
         headers = self._headers(request)
         redirects: list[int] = []
         while True:
             try:
-                answer = self._one_hop(target, request, headers, meter)
+                answer = self._one_hop(target, request, headers, deadline)
             except HttpStatusError as error:
                 error.moved_to, error.moved_status, error.moved_to_https = moved(first, target, redirects)
                 raise
@@ -170,9 +152,9 @@ class Fetcher:
                 moved_to, moved_status, moved_to_https = moved(first, target, redirects)
                 return replace(answer, moved_to=moved_to, moved_status=moved_status, moved_to_https=moved_to_https)
             if len(redirects) == limits.redirects:
-                raise Refused(meter.subject, f"redirects more than {limits.redirects} times")
+                raise Refused(deadline.subject, f"redirects more than {limits.redirects} times")
             redirects.append(answer.status)
-            following = _follow(target, answer.location, request, meter.subject)
+            following = _follow(target, answer.location, request, deadline.subject)
             if following.host != target.host:
                 for name in _ABOUT_WHAT_WE_HAVE:  # another server's: they mean nothing there, and name us
                     headers.pop(name, None)
@@ -182,8 +164,8 @@ class Fetcher:
         """Refuse further fetches and break off those under way; they raise FetchError. Twice is once."""
         with self._lock:
             self._closed = True
-            for connection in list(self._under_way):
-                shut(connection)
+            for line in self._under_way:
+                line.shut()
 
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Accept-Encoding": ACCEPT_ENCODING,
@@ -200,76 +182,52 @@ class Fetcher:
         return headers
 
     def _one_hop(
-        self, target: Target, request: Request, headers: Mapping[str, str], meter: Meter
+        self, target: Target, request: Request, headers: Mapping[str, str], deadline: Deadline
     ) -> Response | _Redirect:
-        if self._closed:
-            raise FetchError(meter.subject, "fetching has been stopped")
-        meter.begin_hop()
-        sock = dial(target, meter, allow_networks=request.allow_networks,
-                    connect_s=self._limits.connect_s, resolve=self._resolve)
-        connection = (
-            TLSConnection(target, sock, self._tls) if target.scheme == "https" else PlainConnection(target, sock)
-        )
+        line = Line(target.host, deadline)
         with self._lock:
-            self._under_way.add(connection)
-        try:
-            answer = self._exchange(connection, target, request, headers, meter)
-        except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             if self._closed:
-                raise FetchError(meter.subject, "fetching has been stopped") from error
-            raise _in_words(error, target, meter) from error
+                raise _stopped(deadline)
+            self._under_way.add(line)
+        try:
+            answer = self._exchange(line, target, request, headers)
+        except FetchError as error:
+            if self._closed:
+                raise _stopped(deadline) from error
+            raise
         finally:
-            release(connection)
+            line.close()
+            with self._lock:
+                self._under_way.discard(line)
         if self._closed:  # a broken-off body that ends with the connection looks complete
-            raise FetchError(meter.subject, "fetching has been stopped")
+            raise _stopped(deadline)
         return answer
+
+    def _exchange(
+        self, line: Line, target: Target, request: Request, headers: Mapping[str, str]
+    ) -> Response | _Redirect:
+        limits = self._limits
+        dial(line, target, allow_networks=request.allow_networks, connect_s=limits.connect_s, lookups=self._lookups)
+        if target.scheme == "https":
+            line.secure(self._tls)
+        line.send(request_bytes(request.method, target, headers, request.body))
+        head, first = read_head(line, limits.header_bytes)
+        if head.status in _REDIRECTS and (location := head.headers.get("location")):
+            return _Redirect(head.status, location)
+        delta = "A-IM" in headers and head.headers.get("im", "").lower() == "feed"
+        if not _was_asked_for(head.status, headers, delta=delta):
+            raise HttpStatusError(line.subject, head.status, head.reason, url=target.url,
+                                  retry_after_s=_retry_after(head.headers))
+        decoder = Decoder(line.subject, head.headers.get("content-encoding", ""), limits.decoded_bytes)
+        for piece in read_body(line, head, first, limits.wire_bytes):
+            decoder.feed(piece)
+        return _response(target, head, decoder.finish(), delta=delta and head.status != HTTPStatus.NOT_MODIFIED)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         """Made at the first https address: reading the system's authorities takes about 20 ms."""
         with self._lock:
-            context = self._given_tls or tls_context()
-            context.sslsocket_class = MeteredTLSSocket
-            return context
-
-    def _exchange(
-        self, connection: PlainConnection | TLSConnection, target: Target, request: Request,
-        headers: Mapping[str, str], meter: Meter,
-    ) -> Response | _Redirect:
-        connection.connect()
-        # urllib3 sets the socket's timeout from the connection's before it sends and before it reads
-        connection.timeout = meter.left()
-        connection.request(
-            request.method, target.path, body=request.body if request.method == "POST" else None, headers=headers,
-            preload_content=False, decode_content=False,
-        )
-        answer = connection.getresponse()
-        meter.in_headers = False
-        try:
-            if answer.status in _REDIRECTS and answer.headers.get("location"):
-                return _Redirect(answer.status, answer.headers["location"])
-            delta = "A-IM" in headers and answer.headers.get("im", "").strip(" \t").lower() == "feed"
-            if not _was_asked_for(answer.status, headers, delta=delta):
-                raise HttpStatusError(meter.subject, answer.status, answer.reason or "", url=target.url,
-                                      retry_after_s=_retry_after(answer.headers))
-            body = b"" if answer.status == HTTPStatus.NOT_MODIFIED else self._body(answer, meter)
-            return _response(target, answer, body, delta=delta and bool(body))
-        finally:
-            answer.close()
-
-    def _body(self, answer: BaseHTTPResponse, meter: Meter) -> bytes:
-        limits = self._limits
-        announced = answer.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit() and int(announced[:19]) > limits.wire_bytes:
-            raise meter.too_large()
-        decoder = Decoder(meter.subject, answer.headers.get("content-encoding", ""), limits.decoded_bytes)
-        arrived = 0
-        while data := answer.read(READ_BYTES, decode_content=False):
-            arrived += len(data)
-            if arrived > limits.wire_bytes:
-                raise meter.too_large()
-            decoder.feed(data)
-        return decoder.finish()
+            return self._given_tls or tls_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,54 +264,16 @@ def _was_asked_for(status: int, headers: Mapping[str, str], *, delta: bool) -> b
     return 200 <= status < 300 and status != HTTPStatus.PARTIAL_CONTENT
 
 
-def _response(target: Target, answer: BaseHTTPResponse, body: bytes, *, delta: bool) -> Response:
-    headers = MappingProxyType({name.lower(): value for name, value in answer.headers.items()})
+def _response(target: Target, head: Head, body: bytes, *, delta: bool) -> Response:
+    headers = MappingProxyType(head.headers)
     return Response(
-        url=target.url, status=answer.status, body=body, content_type=headers.get("content-type", ""),
+        url=target.url, status=head.status, body=body, content_type=headers.get("content-type", ""),
         etag=headers.get("etag", ""), last_modified=headers.get("last-modified", ""), headers=headers, delta=delta,
     )
 
 
-def _in_words(error: Exception, target: Target, meter: Meter) -> FetchError:
-    """A library's error as one of ours."""
-    subject, host = meter.subject, target.host
-    chain = _chain(error)
-    for link in chain:
-        if isinstance(link, FetchError):
-            return link
-    for link in chain:
-        if isinstance(link, ssl.SSLCertVerificationError):
-            return FetchError(subject, f"the certificate of {host} is not valid: {link.verify_message}")
-        if isinstance(link, (TimeoutError, ReadTimeoutError)):
-            return meter.late()
-        if isinstance(link, ssl.SSLError):
-            return FetchError(subject, f"no TLS connection with {host}: {link.reason or link}")
-        if isinstance(link, http.client.IncompleteRead):
-            return FetchError(subject, f"the answer of {host} broke off after {_count(link.partial)} bytes")
-        if isinstance(link, http.client.RemoteDisconnected):
-            return FetchError(subject, f"{host} closed the connection without an answer")
-        if isinstance(link, http.client.LineTooLong) or "got more than" in str(link):
-            return Refused(subject, f"the answer's headers are too many or too long: {link}")
-        if isinstance(link, (http.client.BadStatusLine, http.client.UnknownProtocol)):
-            return FetchError(subject, f"{host} does not answer in HTTP")
-    last = chain[-1]
-    return FetchError(subject, f"the connection with {host} broke: {str(last) or type(last).__name__}")
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error, what it wraps and what it came from, the innermost last."""
-    chain: list[BaseException] = []
-    pending: list[object] = [error]
-    while pending and len(chain) < 20:
-        link = pending.pop(0)
-        if isinstance(link, BaseException) and link not in chain:
-            chain.append(link)
-            pending += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
-    return chain
-
-
-def _count(partial: object) -> int:
-    return len(partial) if isinstance(partial, bytes) else partial if isinstance(partial, int) else 0
+def _stopped(deadline: Deadline) -> FetchError:
+    return FetchError(deadline.subject, "fetching has been stopped")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -44,8 +44,14 @@ class Target:
     path: str    # path and query, what goes into the request line
 
     @property
-    def origin(self) -> tuple[str, str, int]:
-        return (self.scheme, self.host, self.port)
+    def authority(self) -> str:
+        """Host and port as the Host header has them: an IPv6 address in brackets, a default port left out."""
+        return self.url.split("/", 3)[2]
+
+    @property
+    def literal(self) -> bool:
+        """Whether the host is an address already, so that nobody need be asked for one."""
+        return ":" in self.host or self.host.replace(".", "").isdigit()
 
 
 def check_url(url: str, allow_networks: tuple[str, ...] = ()) -> Target:

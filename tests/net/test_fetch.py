@@ -187,13 +187,13 @@ def test_a_body_over_the_cap_is_refused_before_it_is_read(server) -> None:
 
 
 def test_chunk_framing_counts_as_wire_bytes(server) -> None:
-    chunk = b"1;" + b"e" * 30_000 + b"\r\nx\r\n"
-    server.scripts["/feed"] = sending(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[chunk] * 20)
+    chunk = b"1;" + b"e" * 3_000 + b"\r\nx\r\n"
+    server.scripts["/feed"] = sending(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[chunk] * 200)
     assert isinstance(failure(server, "/feed"), Refused)
 
 
 @pytest.mark.parametrize("pieces", [
-    [b"H", b"T", b"T", b"P"] * 50,
+    [b"HTTP/1.1 200 O", *[b"K"] * 200],
     [b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * 90],
     [b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n", *[b"x"] * 200],
     [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 200],
@@ -367,3 +367,23 @@ def test_closing_breaks_off_what_is_under_way(server, said: bytes) -> None:
     assert [e.cause for e in errors] == ["fetching has been stopped"]
     with pytest.raises(FetchError, match="stopped"):
         fetcher.fetch(Request(server.url("/hang"), allow_networks=LOOPBACK))
+
+
+def test_closing_breaks_off_a_connection_that_nobody_takes() -> None:
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    crowd = []
+    for _ in range(4):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(full.getsockname())
+        crowd.append(sock)
+    fetcher = Fetcher("t", Limits(connect_s=5, total_s=5))
+    stopping = threading.Timer(0.1, fetcher.close)
+    stopping.start()
+    began = time.monotonic()
+    with pytest.raises(FetchError, match="stopped"):
+        fetcher.fetch(Request(f"http://127.0.0.1:{full.getsockname()[1]}/", allow_networks=LOOPBACK))
+    assert time.monotonic() - began < 2
+    stopping.join()
+    for sock in [full, *crowd]:
+        sock.close()
