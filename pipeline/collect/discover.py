@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
+from lxml import etree
+
+from pipeline.collect.findings import FeedLink
+from pipeline.collect.fulltext import extract
 from pipeline.collect.listing import LEAST_IN_LIST, list_of
 from pipeline.collect.pagetree import base_of, page_text, page_title, page_tree, words
 from pipeline.collect.parse import parse_feed
 from pipeline.collect.sitemap import begins
 from pipeline.errors import ParseError
 from pipeline.model.sources import SourceKind
+from pipeline.text.clean import clean_html, visible_text
 from pipeline.text.legal import one_line
 from pipeline.text.urls import absolute
 
@@ -48,6 +53,7 @@ _NO_FEED_PATH = re.compile(r"/wp-json/|oembed|manifest\.json$|opensearch", re.IG
 _COMMENTS = re.compile(r"comment|kommentar|coment[aá]rio|commentaire|reacties", re.IGNORECASE)
 _COMMENTS_PATH = re.compile(r"/comments?(?:/|$)|/comments?[-_/.]\w*|-comments\b", re.IGNORECASE)
 
+_NO_MATTER_WHEN = datetime(2000, 1, 1, tzinfo=UTC)  # only a page's limits in time need a clock, and they are not asked
 _JSON_LD = re.compile(r"<script\b[^>]{0,300}\bapplication/ld\+json\b[^>]{0,300}>", re.IGNORECASE)
 _ARTICLE_TYPES = {
     "article", "newsarticle", "blogposting", "reportagenewsarticle", "analysisnewsarticle", "opinionnewsarticle",
@@ -75,15 +81,6 @@ _CHECKPOINT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FeedLink:
-    """A feed that a page names, absolute; the title and type are the page's words."""
-
-    url: str
-    title: str = ""
-    media_type: str = ""
-
-
 def feeds_in(body: bytes, *, url: str, content_type: str = "") -> tuple[FeedLink, ...]:
     """Return the feeds that the page `body` at `url` names, each once, at most MAX_FEEDS.
 
@@ -98,18 +95,6 @@ def feeds_in(body: bytes, *, url: str, content_type: str = "") -> tuple[FeedLink
     return tuple(kept[:MAX_FEEDS])
 
 
-def common_places(url: str) -> tuple[str, ...]:
-    """Return where a feed often is although no page names it: below the address itself, then at the root of its
-    server. For an operator's question only; who polls does not guess."""
-    parts = urlsplit(url)
-    root = f"{parts.scheme}://{parts.netloc}/"
-    folder = urljoin(url, "." if parts.path.endswith("/") or "." in parts.path.rpartition("/")[2] else f"{parts.path}/")
-    below = [urljoin(folder, name) for name in ("feed", "rss.xml", "atom.xml", "index.xml")]
-    at_root = [root + name for name in ("feed", "rss.xml", "atom.xml", "index.xml", "feed.xml", "feed.json", "rss",
-                                        "feeds/all.atom.xml", "feeds/posts/default")]
-    return tuple(dict.fromkeys([*(below if folder != root else []), *at_root]))
-
-
 def kind_of(body: bytes, content_type: str, url: str) -> SourceKind:
     """Return what kind of source `body` is: FEED, SITEMAP, PAGE (that lists articles) or ARTICLE.
 
@@ -117,8 +102,7 @@ def kind_of(body: bytes, content_type: str, url: str) -> SourceKind:
     PAGE, whatever else is on it: `feeds_in` tells which.
     """
     _refuse_files(body, url)
-    text = page_text(begins(body, url), content_type)
-    start = text.lstrip("\ufeff \t\r\n")
+    start = _start(body, content_type, url)
     if start.startswith(("{", "[")):
         parse_feed(body, url=url, content_type=content_type)  # says what is wrong with it
         return SourceKind.FEED
@@ -127,12 +111,17 @@ def kind_of(body: bytes, content_type: str, url: str) -> SourceKind:
         return SourceKind.SITEMAP
     if name in _FEED_ROOTS:
         return SourceKind.FEED
-    if name in _HTML_ROOTS or (_HTML.search(start[:4_096]) and "<rss" not in start and "<feed" not in start):
+    if _is_page(start):
         return _kind_of_page(body, content_type, url)
     if start.startswith(("http://", "https://")):
         raise ParseError(url, "is a plain list of addresses", hint='if it is a sitemap, say kind = "sitemap"')
     parse_feed(body, url=url, content_type=content_type)
     return SourceKind.FEED
+
+
+def is_page(body: bytes, content_type: str, url: str) -> bool:
+    """Say whether `body` is HTML. Raises ParseError where it is damaged gzip."""
+    return _is_page(_start(body, content_type, url))
 
 
 def _declared(root: Any, base: str) -> Iterator[FeedLink]:
@@ -190,6 +179,15 @@ def _refuse_files(body: bytes, url: str) -> None:
         raise ParseError(url, f"is {what}", hint="a source is a feed, a page or a sitemap")
 
 
+def _start(body: bytes, content_type: str, url: str) -> str:
+    return page_text(begins(body, url), content_type).lstrip("\ufeff \t\r\n")
+
+
+def _is_page(start: str) -> bool:
+    said = _HTML.search(start[:4_096]) and "<rss" not in start and "<feed" not in start
+    return _root_name(start) in _HTML_ROOTS or bool(said)
+
+
 def _root_name(start: str) -> str:
     position = 0
     while match := _PROLOG.match(start, position):
@@ -210,6 +208,8 @@ def _kind_of_page(body: bytes, content_type: str, url: str) -> SourceKind:
     said = _types(text) | {(e.get("content") or "").strip().lower() for e in root.iter("meta")
                            if (e.get("property") or "").lower() == "og:type"}
     if listed < LEAST_IN_LIST and prose < LEAST_PROSE and not named:
+        if _text_without_paragraphs(text, url) >= LEAST_PROSE:
+            return SourceKind.ARTICLE
         _refuse_page(root, url)
     front = urlsplit(url).path in ("", "/")
     if said & _LIST_TYPES and listed >= LEAST_IN_LIST:
@@ -226,6 +226,15 @@ def _kind_of_page(body: bytes, content_type: str, url: str) -> SourceKind:
         return SourceKind.ARTICLE
     raise ParseError(url, "is a page with neither a list of articles nor the text of one",
                      hint='where it lists some, say which elements hold them: selector = "…" in CSS')
+
+
+def _text_without_paragraphs(text: str, url: str) -> int:
+    """Characters of the article on a page that parts its text by line breaks, or in a script that has no blanks."""
+    try:
+        read = extract(text, url=url, now=_NO_MATTER_WHEN, headers=None)
+    except (etree.LxmlError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return 0
+    return len(visible_text(clean_html(read.html)))
 
 
 def _refuse_page(root: Any, url: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from pipeline.collect import teaser
+from pipeline.collect.findings import Listing
 from pipeline.collect.pagetree import base_of, page_language, page_text, page_title, page_tree
 from pipeline.collect.selector import select
 from pipeline.collect.sites import same_site
@@ -35,16 +36,6 @@ _STRONG = 1.5          # what a link in a heading, or alone in its <article>, co
 
 # lxml's elements publish no types that would help here
 Element = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a page lists. The articles are pointers, in the order of the page; `notes` say what was left out."""
-
-    title: str
-    language: str
-    articles: tuple[Found, ...]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,47 +5,28 @@ The tree is for reading addresses, titles and dates from, never for showing: not
 
 from __future__ import annotations
 
-import codecs
 import re
 
 from lxml import etree
 from lxml import html as lxml_html
 
+from pipeline.collect.charset import decode_page
 from pipeline.errors import ParseError
 from pipeline.text.clean import shallow
 from pipeline.text.legal import legal_text, one_line
 from pipeline.text.urls import absolute
 
-MAX_PAGE = 3_000_000   # characters; what is behind is not read
-_HEAD = 4_096          # bytes within which a page names its charset
+MAX_PAGE = 8_000_000   # bytes that are looked at; most of a page this large is scripts
+MAX_SHOWN = 2_000_000  # characters that are left when scripts are gone
+MAX_TAGS = 100_000     # of a page; the rest is not read
 
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_DECLARED = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
-_NO_CHARSET = ("punycode", "idna", "utf-7", "utf7", "escape", "undefined")  # Python's, and slow or no text at all
 _XML_START = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
 _UNSEEN = ("script", "style", "template", "noscript")
 
 
 def page_text(body: bytes, content_type: str = "") -> str:
-    """Return `body` as text: by its byte order mark, as UTF-8 where it is that, else by what the header or the page
-    itself names, else as Windows-1252. Never fails."""
-    size = MAX_PAGE * 4
-    for mark, charset in _MARKS.items():
-        if body.startswith(mark):
-            return body[:size].decode(charset, errors="replace")[:MAX_PAGE]
-    if body.startswith((b"<\0", b"\0<")):
-        return body[:size].decode("utf-16-le" if body[1] == 0 else "utf-16-be", errors="replace")[:MAX_PAGE]
-    header, inner = _CHARSET.search(content_type), _DECLARED.search(body[:_HEAD])
-    named = [header[1] if header else "", inner[1].decode("ascii") if inner else ""]
-    escapes = b"\x1b$" in body[:_HEAD]  # ISO-2022-JP is ASCII to whoever does not know it
-    for charset in [*(named if escapes else ()), "utf-8", *named]:
-        if charset and not any(sign in charset.lower() for sign in _NO_CHARSET):
-            try:
-                return str(codecs.getincrementaldecoder(charset)().decode(body[:size]))[:MAX_PAGE]
-            except (UnicodeError, LookupError, AttributeError, TypeError):
-                continue
-    return body[:size].decode("cp1252", errors="replace")[:MAX_PAGE]
+    """Return `body` as text, as browsers read it. Never fails."""
+    return decode_page(body[:MAX_PAGE], content_type)
 
 
 def page_tree(text: str, url: str) -> lxml_html.HtmlElement:
@@ -53,10 +34,12 @@ def page_tree(text: str, url: str) -> lxml_html.HtmlElement:
 
     libxml2 drops what nests deeper than 255, so depth is capped before it sees the text.
     """
-    plain = _XML_START.sub("", legal_text(text), count=1)
+    shown = shallow(legal_text(_XML_START.sub("", text, count=1)))[:MAX_SHOWN]
+    if shown.count("<") > MAX_TAGS:
+        shown = "<".join(shown.split("<", MAX_TAGS + 1)[: MAX_TAGS + 1])
     parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
     try:
-        root = lxml_html.document_fromstring(shallow(plain).encode(), parser=parser)
+        root = lxml_html.document_fromstring(shown.encode(), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         raise ParseError(url, "is a page that holds nothing") from error
     etree.strip_elements(root, *_UNSEEN, with_tail=False)

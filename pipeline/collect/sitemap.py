@@ -12,16 +12,15 @@ from __future__ import annotations
 import heapq
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from lxml import etree
 
 from pipeline.collect import repair
 from pipeline.collect.dates import parse_date
+from pipeline.collect.findings import SitemapKind, SitemapRead
 from pipeline.collect.sites import host_of
 from pipeline.errors import ParseError
 from pipeline.model.articles import Found
@@ -35,7 +34,6 @@ MAX_MEMBERS = 1_000           # gzip files one behind the other
 MAX_TAGS_BETWEEN = 20_000     # "<" from one <url> to the next: 1,000 pictures of 6 tags each are allowed
 MAX_FIELD = 2_000             # characters of a title or a list of keywords
 MAX_TOPICS = 20
-MAX_IN_ROBOTS = 50            # sitemaps that one robots.txt names
 CHUNK = 65_536                # bytes
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)
@@ -44,38 +42,6 @@ _BLANK = b"\xef\xbb\xbf \t\r\n"
 _TOO_BIG = ("huge", "HUGE", "xcessive depth", "too long", "too large", "loop")  # what libxml2 says of its limits
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 _ROOT = re.compile(rb"<(?:[\w.-]{1,40}:)?(urlset|sitemapindex)\b", re.IGNORECASE)
-_ROBOTS_LINE = re.compile(r"[ \t]*sitemap[ \t]*:[ \t]*(\S+)", re.IGNORECASE)
-
-# What a child sitemap's name says of what is in it, where no date does
-_NEWS = re.compile(r"news|article|post|blog|stor(?:y|ies)|latest|recent", re.IGNORECASE)
-_NO_ARTICLES = re.compile(
-    r"categor|(?<![a-z])tag|author|user|image|video|product|taxonom|attachment|static|forum|profile|location"
-    r"|(?<![a-z])pages?(?![-_.]?\d)",
-    re.IGNORECASE,
-)
-
-
-class SitemapKind(StrEnum):
-    URLSET = "urlset"
-    INDEX = "index"
-
-
-@dataclass(frozen=True, slots=True)
-class SitemapRead:
-    """What one sitemap holds. A urlset has `pointers`, an index `children`: (address, when it was changed)."""
-
-    kind: SitemapKind
-    pointers: tuple[Found, ...] = ()
-    children: tuple[tuple[str, datetime | None], ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The child sitemaps to read now, the most telling first, and what is not read, in words."""
-
-    urls: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 def read_sitemap(body: bytes, *, url: str, content_type: str = "", site: str = "") -> SitemapRead:  # noqa: ARG001
@@ -107,42 +73,6 @@ def read_sitemap(body: bytes, *, url: str, content_type: str = "", site: str = "
 def begins(body: bytes, url: str) -> bytes:
     """Return the first bytes (at most CHUNK) of `body`, unpacked where it is gzip."""
     return next(_unpacked(body, url), b"")
-
-
-def sitemaps_in_robots(text: str, *, url: str = "") -> tuple[str, ...]:
-    """Return the sitemaps that a robots.txt names (RFC 9309 section 2.2.4 leaves such lines to others), absolute, each
-    once, in order. They belong to no group and may be on another host."""
-    found = (
-        absolute(match[1].partition("#")[0][:MAX_URL], url)
-        for line in text.splitlines()
-        if (match := _ROBOTS_LINE.match(line.lstrip("\ufeff")))
-    )
-    return tuple(dict.fromkeys(address for address in found if address))[:MAX_IN_ROBOTS]
-
-
-def choose_children(
-    children: Sequence[tuple[str, datetime | None]], since: datetime | None, *, limit: int = 3
-) -> Chosen:
-    """Choose which sitemaps of an index to read: the newest by lastmod, of those changed after `since`.
-
-    Of those without a date, which may hold anything, come first the ones whose names speak of news or articles,
-    and of a numbered row the last ("2024-05" after "2024-04"); names that speak of tags, authors or pictures are
-    read only where nothing else is there. An index within an index is not the protocol's, and is not followed.
-    """
-    dated = [(when, url) for url, when in children if when is not None and (since is None or when > since)]
-    undated = [url for url, when in children if when is None]
-    ranked = [url for _, url in sorted(dated, key=lambda c: (_promise(c[1]) >= 0, c[0]), reverse=True)]
-    ranked += sorted(undated, key=lambda u: (_promise(u), _numbers(u)), reverse=True)
-    telling = [u for u in ranked if _promise(u) >= 0] or ranked
-    notes = []
-    unchanged = len(children) - len(dated) - len(undated)
-    if unchanged:
-        notes.append(f"{unchanged} of {len(children)} sitemaps have not changed since they were last read")
-    if len(ranked) > len(telling):
-        notes.append(f"{len(ranked) - len(telling)} sitemaps were not read: their names speak of no articles")
-    if len(telling) > limit:
-        notes.append(f"{len(telling) - limit} sitemaps were not read: only the newest {limit} are read at a time")
-    return Chosen(tuple(telling[:limit]), tuple(notes))
 
 
 class _Taken:
@@ -345,15 +275,3 @@ def _found(element: etree._Element) -> Found:
 def _local(element: etree._Element) -> str:
     tag: object = element.tag  # a function for a reference to an entity
     return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
-
-
-def _promise(url: str) -> int:
-    """How likely a sitemap of this name holds articles: 1, 0, or -1."""
-    name = url.rpartition("/")[2] or url
-    if _NO_ARTICLES.search(name):
-        return -1
-    return 1 if _NEWS.search(name) else 0
-
-
-def _numbers(url: str) -> list[int]:
-    return [int(digits[:15]) for digits in re.findall(r"\d+", url)]

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.discover import FeedLink, common_places, feeds_in, kind_of
+from pipeline.collect.discover import feeds_in, kind_of
+from pipeline.collect.findings import FeedLink
+from pipeline.collect.places import common_places
 from pipeline.errors import ParseError
 from pipeline.model.sources import SourceKind
 

@@ -12,15 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.sitemap import (
-    MAX_BYTES,
-    MAX_POINTERS,
-    MAX_TAGS_BETWEEN,
-    SitemapKind,
-    choose_children,
-    read_sitemap,
-    sitemaps_in_robots,
-)
+from pipeline.collect.findings import SitemapKind
+from pipeline.collect.places import choose_children, sitemaps_in_robots
+from pipeline.collect.sitemap import MAX_BYTES, MAX_POINTERS, MAX_TAGS_BETWEEN, read_sitemap
 from pipeline.errors import ParseError
 
 URL = "https://paper.example/sitemap.xml"
