@@ -57,7 +57,10 @@ class App:
         from pipeline import __version__
         from pipeline.net.fetch import Fetcher
 
-        return Fetcher(user_agent=f"Broadsheet/{__version__} (+{self.config.site.public_url})")
+        operator = self.config.operator
+        write_to = self.config.collect.write_to or (operator.email if operator else "")
+        where = "; ".join(filter(None, (f"+{self.config.site.public_url}", write_to)))
+        return Fetcher(user_agent=f"Broadsheet/{__version__} ({where})")
 
     def transport(self) -> Transport:
         from pipeline.deliver.choice import transport_for

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pipeline.model.articles import ArticleStatus, Draft
 
 FLOOD_LIMIT = 50       # new articles in one poll
+DAILY_LIMIT = 4        # times FLOOD_LIMIT, in a day
 FLOOD_FLOOR = 10       # a source may fill up to here at once, whatever its size
 MAX_BACK_OFF = timedelta(hours=24)
 TELLING_SUMMARY = 80   # characters: below, two articles may well say the same ("Open thread")
@@ -86,6 +87,8 @@ def decide_article(draft: Draft, known: Known | None) -> Verdict:
     """Compare a draft with the known article it matched. A lost guid or address is no move: the old one stays."""
     if known is None:
         return Verdict.NEW
+    if draft.pointer:
+        return Verdict.SAME  # an address says nothing of the words that stand there
     if draft.content_hash != known.content_hash:
         return Verdict.UPDATED  # the caller remembers a new guid or address with it
     moved = (draft.guid and draft.guid != known.guid) or (draft.url_key and draft.url_key != known.url_key)
@@ -93,20 +96,25 @@ def decide_article(draft: Draft, known: Known | None) -> Verdict:
 
 
 def decide_flood(
-    new: int, in_document: int, known: int, *, first_poll: bool, limit: int = FLOOD_LIMIT, delta: bool = False
+    new: int, in_document: int, known: int, *, first_poll: bool, limit: int = FLOOD_LIMIT, delta: bool = False,
+    today: int = 0,
 ) -> str:
     """Say why this poll's new articles are held for the operator, or "".
 
     `new` of the `in_document` articles are new to a source of which `known` are stored. Held is a poll with
     more than `limit` new ones, or with more than FLOOD_FLOOR that are most of the document: a source that
     had articles and suddenly has all others has been moved, restored or taken over. Of a `delta` (RFC 3229) the
-    second is not asked, because there the server left out what is known. The first poll is never held: its
+    second is not asked, because there the server left out what is known. A flood can also come in slices, so with
+    `today` new ones within the last day, DAILY_LIMIT times `limit` are too many. The first poll is never held: its
     articles are the backlog's business.
     """
     if first_poll:
         return ""
     if new > limit:
         return f"held as a flood: {new} new articles in one poll, more than the limit of {limit}"
+    if new + today > DAILY_LIMIT * limit:
+        return (f"held as a flood: {new + today} new articles within a day, "
+                f"more than {DAILY_LIMIT} times the limit of {limit}")
     if known and not delta and new > FLOOD_FLOOR and new * 2 > in_document:
         return f"held as a flood: {new} of the {in_document} articles in the document are new"
     return ""
@@ -146,7 +154,7 @@ def _by_url(draft: Draft, index: KnownIndex) -> Known | None:
 
 
 def _by_content(draft: Draft, index: KnownIndex) -> Known | None:
-    telling = len(draft.summary) >= TELLING_SUMMARY or not (draft.guid or draft.url_key)
+    telling = (draft.telling and len(draft.summary) >= TELLING_SUMMARY) or not (draft.guid or draft.url_key)
     return index.by_content_hash.get(draft.content_hash) if telling else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ SUFFIXES = frozenset({".md", ".markdown", ".html", ".htm", ".txt"})
 
 MAX_BYTES = 5_000_000
 """A larger file is no article."""
+
+YOUNG_S = 2.0     # seconds since its last change within which a file may still be growing
+PAUSE_S = 0.1     # seconds in which one that is grows
 
 LINK = "it is a link, and links are not followed"
 
@@ -29,6 +33,7 @@ class Document:
 class FolderRead:
     documents: list[Document] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)   # "NAME: what is wrong with it"
+    growing: list[str] = field(default_factory=list)    # "NAME: …": left to the next look
 
 
 def read_folder(folder: Path) -> FolderRead:
@@ -37,13 +42,36 @@ def read_folder(folder: Path) -> FolderRead:
     if not folder.is_dir():
         raise FetchError(str(folder), "there is no such folder", hint="check `folder` of this source in config.toml")
     read = FolderRead()
+    young: dict[str, tuple[Path, os.stat_result]] = {}
     for path in _files(folder, read.problems):
         name = _text(path.relative_to(folder).as_posix())
         try:
-            read.documents.append(Document(name, _read(path)))
+            data, about = _read(path)
         except (OSError, ValueError) as error:
             read.problems.append(f"{_text(path)}: can't be read: {_reason(error)}")
+            continue
+        read.documents.append(Document(name, data))
+        if abs(time.time() - about.st_mtime) < YOUNG_S:
+            young[name] = (path, about)
+    if young:
+        _leave_growing(read, young)
     return read
+
+
+def _leave_growing(read: FolderRead, young: dict[str, tuple[Path, os.stat_result]]) -> None:
+    """Take out what somebody is still writing: half an article would be published, and told again as changed."""
+    time.sleep(PAUSE_S)
+    growing = {name for name, (path, about) in young.items() if _changed(path, about)}
+    read.documents = [document for document in read.documents if document.name not in growing]
+    read.growing += [f"{name}: is still being written, and waits for the next look" for name in sorted(growing)]
+
+
+def _changed(path: Path, about: os.stat_result) -> bool:
+    try:
+        now = path.lstat()
+    except OSError:
+        return True
+    return (now.st_size, now.st_mtime_ns, now.st_ino) != (about.st_size, about.st_mtime_ns, about.st_ino)
 
 
 def _text(path: Path | str) -> str:
@@ -69,8 +97,9 @@ def _files(folder: Path, problems: list[str]) -> Iterator[Path]:
                 yield Path(at, name)
 
 
-def _read(path: Path) -> bytes:
-    """The file's bytes. A link could lead out of the folder and a pipe would never end, so neither is followed."""
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
+    """The file's bytes, and what was known of it then. A link could lead out of the folder and a pipe would never end,
+    so neither is followed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(descriptor)
@@ -78,4 +107,4 @@ def _read(path: Path) -> bytes:
             raise ValueError("it is not a regular file")
         if about.st_size > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
-        return file.read(MAX_BYTES + 1)
+        return file.read(MAX_BYTES + 1), about

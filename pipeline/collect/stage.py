@@ -1,237 +1,199 @@
-"""collect: source | fetch | parse | clean and identify | decide | accept.
+"""collect: due sources | by turns, a site at a time | asked, read by children | compared and accepted, many at once.
 
 Each source is polled by itself, several at a time; what is wrong with one is recorded with it and stops no other.
-Everything a poll changes, articles, validators and poll times, is one transaction.
+What is ready at the same time is written in one transaction, since a disk that has to be waited for is better waited
+for once; where that fails, each poll is written by itself.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from pathlib import Path
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import Any
 
-from pipeline.collect.decide import (
-    Known,
-    KnownIndex,
-    Verdict,
-    decide_article,
-    decide_backlog,
-    decide_flood,
-    match_all,
-    next_poll,
-)
-from pipeline.collect.extract import Skipped, extract_document
-from pipeline.collect.folder import read_folder
-from pipeline.collect.identify import make_drafts
-from pipeline.collect.parse import parse_feed
-from pipeline.config import FOREVER, Config, Source
-from pipeline.errors import BroadsheetError, ParseError
-from pipeline.model.articles import Draft, Found
-from pipeline.net.fetch import Fetcher, HttpStatusError, Request, Response
-from pipeline.store import Connection, articles, sources
-from pipeline.store.articles import Acceptance
+from pipeline.collect.accept import New, Poll, accept
+from pipeline.collect.ask import Answer, Tools, ask
+from pipeline.collect.children import Children, Stopped
+from pipeline.collect.documents import look_into
+from pipeline.collect.manners import ours_is_down
+from pipeline.collect.pace import Pace, is_own, site_of
+from pipeline.config import Config, Source
+from pipeline.errors import StoreError
+from pipeline.model.sources import SourceStanding
+from pipeline.net.fetch import Fetcher
+from pipeline.store import articles, meta, sources
 from pipeline.store.engine import Store
 from pipeline.store.sources import SourceState
 
-AT_ONCE = 8
-"""Sources polled at the same time."""
+MOST_AT_ONCE = 20_000
+"""Sources of one round; more are taken up in the next."""
 
-HOURLY = timedelta(hours=1)
-"""As often as a source is asked whose operator said nothing."""
+GROUP = 100
+"""Answers in one transaction: it must not keep other writers waiting."""
 
-LONGEST_WAIT = timedelta(days=8)
-"""Longer than any back-off, and than any server's Retry-After that is heeded."""
-
-
-@dataclass(slots=True)
-class Poll:
-    """What one poll of one source did."""
-
-    source: str
-    new: int = 0
-    updated: int = 0
-    moved: int = 0
-    same: int = 0
-    held: int = 0
-    unmailable: int = 0                 # new, but for feeds only (the backlog)
-    not_modified: bool = False
-    skipped: list[str] = field(default_factory=list)   # documents left out on purpose, with the reason
-    problems: list[str] = field(default_factory=list)  # what went wrong with parts of it
-    notes: list[str] = field(default_factory=list)
-    error: str = ""                     # why nothing came of it
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.error or self.problems)
+Progress = Callable[[Poll], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What a source gave, cleaned, before it is compared with what is known."""
-
-    drafts: list[Draft]
-    title: str = ""
-    etag: str = ""
-    last_modified: str = ""
-    body_hash: str = ""
+class Job:
+    source: Source
+    state: SourceState
 
 
 def collect(
     store: Store, config: Config, fetcher: Fetcher, now: Callable[[], datetime], *, slugs: Collection[str] = (),
-    force: bool = False, progress: Callable[[Poll], None] = lambda _poll: None,
+    force: bool = False, progress: Progress = lambda _poll: None,
 ) -> list[Poll]:
     """Poll the sources that are due (all that are named, with `force`), and say of each what came of it."""
-    with store.read() as connection:
-        states = sources.states(connection)
-    due = [s for s in config.sources if (not slugs or s.slug in slugs) and (force or is_due(s, states, now()))]
-    polls = []
-    with ThreadPoolExecutor(min(AT_ONCE, max(1, len(due))), thread_name_prefix="collect") as pool:
-        try:
-            for poll in pool.map(lambda s: poll_source(store, config, fetcher, s, now()), due):
-                progress(poll)
-                polls.append(poll)
-        except BaseException:  # Ctrl-C, above all: what is under way is broken off, or a slow source would hold us
-            pool.shutdown(wait=False, cancel_futures=True)
-            fetcher.close()
-            raise
-    return polls
-
-
-def is_due(source: Source, states: dict[str, SourceState], now: datetime) -> bool:
-    """A folder costs nothing to look at; a server is asked when its time has come."""
-    state = states.get(source.slug)
-    if source.folder is not None or state is None or state.next_poll_at is None:
-        return True
-    # the second: a clock that once ran ahead, or an interval that was shortened
-    return now >= state.next_poll_at or state.next_poll_at > now + max(source.every or HOURLY, LONGEST_WAIT)
-
-
-def poll_source(store: Store, config: Config, fetcher: Fetcher, source: Source, now: datetime) -> Poll:
-    """Poll one source. Never raises for anything the source did."""
-    poll = Poll(source.slug)
-    with store.read() as connection:
-        state = sources.state(connection, source.slug)
+    jobs = _due(store, config, now(), slugs, force=force)
+    if not jobs:
+        return []
+    children = Children()
+    tools = Tools(fetcher, children, config.site.language)
+    round_ = _Round(store, tools, Pace(config.collect.spacing), now)
     try:
-        if source.folder:
-            batch: Batch | None = _from_folder(source, source.folder, config.site.language, now, poll)
+        return round_.run(jobs, config.collect.at_once, progress)
+    finally:
+        children.close()
+
+
+def _due(store: Store, config: Config, now: datetime, slugs: Collection[str], *, force: bool) -> list[Job]:
+    by_slug = {source.slug: source for source in config.sources}
+    with store.read() as connection:
+        if force:
+            states = sources.states(connection, slugs or None)
+            found = [states[slug] for slug in (slugs or by_slug) if slug in states]
+            found = [state for state in found if state.standing is not SourceStanding.BLOCKED]
         else:
-            batch = _from_url(source, fetcher, state, now, poll)
-        with store.write() as connection:
-            _accept(connection, source, batch, now, poll)
-    except BroadsheetError as error:
-        poll.error = str(error)
-        _record_failure(store, source, state, error, now)
-    return poll
+            found = sources.due(connection, now, MOST_AT_ONCE)
+    return [Job(by_slug[state.slug], state) for state in found
+            if state.slug in by_slug and (not slugs or state.slug in slugs)]
 
 
-def _from_folder(source: Source, folder: Path, language: str, now: datetime, poll: Poll) -> Batch:
-    read = read_folder(folder)
-    poll.problems += read.problems
-    found: list[Found] = []
-    for document in read.documents:
+class _Round:
+    """One call of `collect`: threads ask, and the calling thread writes down what they bring."""
+
+    def __init__(self, store: Store, tools: Tools, pace: Pace[Job], now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._tools = tools
+        self._pace = pace
+        self._now = now
+        self._answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
+        self._unreached: list[Answer] = []   # while nobody at all has answered, it may be our own network
+        self._reached = False
+
+    def run(self, jobs: Sequence[Job], at_once: int, progress: Progress) -> list[Poll]:
+        for job in jobs:
+            spared = job.source.url and not is_own(job.source.url, tuple(str(n) for n in job.source.allow_networks))
+            self._pace.put(job, site_of(job.source.url) if spared else "")
+        threads = [threading.Thread(target=self._work, name=f"collect-{n}", daemon=True)
+                   for n in range(min(at_once, len(jobs)))]
+        for thread in threads:
+            thread.start()
+        polls: list[Poll] = []
         try:
-            result = extract_document(document.name, document.data, now=now)
-        except ParseError as error:
-            poll.problems.append(str(error))
-            continue
-        if isinstance(result, Skipped):
-            poll.skipped.append(f"{document.name}: {result.reason}")
-        else:
-            found.append(replace(result, guid=result.guid or document.name))
-    drafts = make_drafts(found, source_url="", now=now, language=source.language or language,
-                         topics=source.topics, show=source.show)
-    return Batch(drafts)
+            while len(polls) < len(jobs):
+                group = self._judged(self._group(), last=len(polls) + len(self._unreached), of=len(jobs))
+                self._write(group)
+                for answer in group:
+                    progress(answer.poll)
+                    polls.append(answer.poll)
+        except BaseException:  # Ctrl-C, above all: what is under way is broken off, or a slow source would hold us
+            self._pace.close()
+            self._tools.fetcher.close()
+            self._tools.children.close()
+            raise
+        for thread in threads:
+            thread.join()
+        return polls
+
+    def _work(self) -> None:
+        try:
+            while turn := self._pace.take():
+                try:
+                    self._answers.put(self._ask(turn.job))
+                finally:
+                    self._pace.done(turn)
+        except Stopped:
+            pass  # the round was broken off; nobody waits for an answer any more
+        except BaseException as error:  # noqa: BLE001 - a bug must end the round, not a thread of it
+            self._answers.put(error)
+
+    def _ask(self, job: Job) -> Answer:
+        source, state, now = job.source, job.state, self._now()
+        if source.folder is None:
+            return ask(source, state, self._tools, now)
+        return look_into(source, source.folder, state, self._tools.language, now)
+
+    def _group(self) -> list[Answer]:
+        """Wait for an answer, and take what else is ready."""
+        group: list[Answer] = []
+        waiting: Answer | BaseException = self._answers.get()
+        with suppress(Empty):
+            while True:
+                if isinstance(waiting, BaseException):
+                    raise waiting
+                group.append(waiting)
+                if len(group) == GROUP:
+                    break
+                waiting = self._answers.get_nowait()
+        return group
+
+    def _judged(self, group: list[Answer], *, last: int, of: int) -> list[Answer]:
+        """Keep back what could not be reached until somebody answers, or nobody did: then it is our own fault."""
+        arrived = last + len(group)
+        self._reached = self._reached or any(answer.reached for answer in group)
+        self._unreached += [answer for answer in group if answer.reached is False]
+        out = [answer for answer in group if answer.reached is not False]
+        if not (self._reached or arrived == of):
+            return out
+        sites = len({answer.site for answer in self._unreached})
+        ours = ours_is_down(sites, int(self._reached))
+        out += [replace(answer, fields=answer.if_ours) if ours else answer for answer in self._unreached]
+        self._unreached = []
+        return out
+
+    def _write(self, group: list[Answer]) -> None:
+        """Write the group; if that fails as a whole, each by itself, so that one of them takes no other along."""
+        if not group:
+            return
+        try:
+            write_answers(self._store, group)
+        except StoreError:
+            for answer in group:
+                try:
+                    write_answers(self._store, [answer])
+                except StoreError as error:  # nothing of it is stored, and it is read again when it is due again
+                    answer.poll.error = str(error)
 
 
-def _from_url(source: Source, fetcher: Fetcher, state: SourceState, now: datetime, poll: Poll) -> Batch | None:
-    """What the server gave; None where it has nothing newer than what we have."""
-    response = fetcher.fetch(Request(source.url, etag=state.etag, last_modified=state.last_modified,
-                                     allow_networks=tuple(str(n) for n in source.allow_networks)))
-    body_hash = hashlib.sha256(response.body).hexdigest()
-    if response.status == 304 or body_hash == state.body_hash:
-        poll.not_modified = True
-        return None
-    parsed = parse_feed(response.body, url=response.url, content_type=response.content_type)
-    poll.notes += parsed.notes
-    drafts = make_drafts(parsed.articles, source_url=response.url, now=now,
-                         language=source.language or parsed.language, topics=source.topics, show=source.show)
-    return _batch(drafts, parsed.title, response, body_hash)
-
-
-def _batch(drafts: list[Draft], title: str, response: Response, body_hash: str) -> Batch:
-    return Batch(drafts, title, response.etag, response.last_modified, body_hash)
-
-
-def _accept(connection: Connection, source: Source, batch: Batch | None, now: datetime, poll: Poll) -> None:
-    """Compare with what is known and write what follows; the poll's one transaction."""
-    state = sources.state(connection, source.slug)
-    after = {"last_polled_at": now, "next_poll_at": next_poll(now, source.every or HOURLY, 0), "failures": 0,
-             "last_error": ""}
-    if poll.problems:
-        after["last_error"] = "; ".join(poll.problems)[:1000]
-    if batch is None:
-        sources.record_poll(connection, state.id, **after)
-        return
-    first_poll = state.first_polled_at is None
-    new = _revise_known(connection, state.id, batch.drafts, now, poll)
-    flood = ""
-    if source.folder is None:  # the operator's own folder may fill up as they like
-        flood = decide_flood(len(new), len(batch.drafts), articles.count_of_source(connection, state.id),
-                             first_poll=first_poll, limit=source.flood)
-    accepted = [(draft, _acceptance(source, draft, flood, first_poll=first_poll, now=now)) for draft in new]
-    articles.add(connection, state.id, accepted, now)
-    poll.held = len(new) if flood else 0
-    poll.new = len(new) - poll.held
-    poll.unmailable = sum(1 for _, how in accepted if not how.held and not how.mailable)
-    if flood:
-        poll.notes.append(flood)
-    since = state.first_polled_at or (now if batch.drafts else None)  # an empty document is no beginning
-    sources.record_poll(
-        connection, state.id, **after, title=source.title or batch.title or source.slug, first_polled_at=since,
-        etag=batch.etag, last_modified=batch.last_modified,
-        body_hash=batch.body_hash)
-
-
-def _revise_known(
-    connection: Connection, source_id: int, drafts: list[Draft], now: datetime, poll: Poll
-) -> list[Draft]:
-    """Write what changed in known articles, and return the drafts that are new, in order of publication."""
-    known = [Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
-             for row in articles.known(connection, source_id, drafts)]
-    verdicts: Counter[Verdict] = Counter()
-    new = []
-    for draft, match in match_all(drafts, KnownIndex.of(known)):
-        verdict = decide_article(draft, match)
-        verdicts[verdict] += 1
-        if match is None:
-            new.append(draft)
-            continue
-        kept = replace(draft, guid=draft.guid or match.guid, url_key=draft.url_key or match.url_key)
-        if verdict is Verdict.UPDATED:
-            articles.revise(connection, match.id, kept, now)
-        elif verdict is Verdict.MOVED:
-            articles.move(connection, match.id, kept)
-    poll.updated, poll.moved, poll.same = verdicts[Verdict.UPDATED], verdicts[Verdict.MOVED], verdicts[Verdict.SAME]
-    return sorted(new, key=lambda d: d.published_at)
-
-
-def _acceptance(source: Source, draft: Draft, flood: str, *, first_poll: bool, now: datetime) -> Acceptance:
-    backlog = None if source.backlog == FOREVER else source.backlog
-    reason = decide_backlog(draft, first_poll=first_poll, backlog=backlog, now=now)
-    return Acceptance(source.show, mailable=not reason, reason=reason, held=flood)
-
-
-def _record_failure(
-    store: Store, source: Source, state: SourceState, error: BroadsheetError, now: datetime
-) -> None:
-    failures = state.failures + 1
-    wait = next_poll(now, source.every or HOURLY, failures)
-    if isinstance(error, HttpStatusError) and error.retry_after_s:
-        wait = max(wait, now + timedelta(seconds=min(error.retry_after_s, 7 * 86_400)))
+def write_answers(store: Store, answers: Sequence[Answer]) -> None:
+    """One transaction. A poll whose source was changed, blocked or taken out meanwhile is dropped."""
+    done: list[tuple[Poll, Poll]] = []
     with store.write() as connection:
-        sources.record_poll(connection, state.id, last_polled_at=now, next_poll_at=wait, failures=failures,
-                            last_error=str(error)[:1000])
+        meta.take(connection, meta.ACCEPTED, 0)  # the first lock of all who accept, so that nobody waits in a ring
+        now_there = sources.states(connection, [a.source.slug for a in answers])
+        records: list[tuple[int, Mapping[str, Any]]] = []
+        new: list[New] = []
+        for answer in answers:
+            state, counted = now_there.get(answer.source.slug), Poll(answer.source.slug)
+            done.append((answer.poll, counted))
+            if state is None or not _still_meant(answer.state, state):
+                counted.notes.append("it was changed or blocked while it was asked: what came is left out")
+                continue
+            if answer.seen is not None:
+                new += accept(connection, answer.source, state, answer.seen, answer.at, counted)
+            records.append((state.id, answer.fields))
+        articles.add_all(connection, new, answers[-1].at)
+        sources.record_polls(connection, records)
+    for poll, counted in done:  # only now: what is not committed did not happen
+        poll.add(counted)
+
+
+def _still_meant(asked: SourceState, now: SourceState) -> bool:
+    return (now.declared and now.location == asked.location and now.fingerprint == asked.fingerprint
+            and now.standing is asked.standing)

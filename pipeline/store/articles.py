@@ -67,6 +67,17 @@ def known(connection: Connection, source_id: int, drafts: Sequence[Draft]) -> li
     return [found[key] for key in sorted(found)]
 
 
+def has_any(connection: Connection, source_id: int) -> bool:
+    return connection.execute(
+        select(articles.c.id).where(articles.c.source_id == source_id).limit(1)).first() is not None
+
+
+def count_since(connection: Connection, source_id: int, moment: datetime) -> int:
+    """How many of a source's articles were first seen after a moment."""
+    return connection.execute(select(func.count()).select_from(articles).where(
+        articles.c.source_id == source_id, articles.c.first_seen_at > moment)).scalar_one()
+
+
 def count_of_source(connection: Connection, source_id: int) -> int:
     return connection.execute(
         select(func.count()).select_from(articles).where(articles.c.source_id == source_id)
@@ -76,50 +87,59 @@ def count_of_source(connection: Connection, source_id: int) -> int:
 def add(
     connection: Connection, source_id: int, drafts: Sequence[tuple[Draft, Acceptance]], now: datetime
 ) -> list[int]:
-    """Store new articles in the given order and return their ids; those not held get their accepted_seq here.
+    """Store new articles of one source in the given order and return their ids."""
+    return add_all(connection, [(source_id, draft, how) for draft, how in drafts], now)
+
+
+def add_all(
+    connection: Connection, drafts: Sequence[tuple[int, Draft, Acceptance]], now: datetime
+) -> list[int]:
+    """Store new articles, of any sources by their ids, in the given order; those not held get their accepted_seq here.
 
     A few statements for all of them. Ids are taken from a counter of our own, so that they are known beforehand.
     """
     if not drafts:
         return []
-    accepted = sum(1 for _, how in drafts if not how.held)
-    seq = meta.take(connection, meta.ACCEPTED, accepted) if accepted else 0
+    accepted = sum(1 for _, _, how in drafts if not how.held)
+    seq = meta.take(connection, meta.ACCEPTED, accepted)
     first = _take_ids(connection, len(drafts))
-    told = Stories.known(connection, [draft for draft, _ in drafts])
+    told = Stories.known(connection, [draft for _, draft, _ in drafts])
     rows: list[dict[str, Any]] = []
-    for article_id, (draft, how) in enumerate(drafts, first):
-        values = _content(draft) | {
+    topics: list[dict[str, Any]] = []
+    for article_id, (source_id, draft, how) in enumerate(drafts, first):
+        if draft.pointer:
+            raise ValueError(f"{draft.url} is only an address yet")
+        rows.append(_content(draft) | {
             "id": article_id, "source_id": source_id, "first_seen_at": now, "show": how.show,
             "mailable": how.mailable, "published_at": draft.published_at, "updated_at": draft.published_at,
-            "story_id": told.of(draft), "accepted_seq": None, "accepted_at": None,
-        }
+            "story_id": told.of(draft), "status": ArticleStatus.HELD if how.held else ArticleStatus.ACCEPTED,
+            "reason": how.held or how.reason, "accepted_seq": None if how.held else seq,
+            "accepted_at": None if how.held else now,
+        })
         told.tell(article_id, draft)
-        if how.held:
-            values |= {"status": ArticleStatus.HELD, "reason": how.held}
-        else:
-            values |= {"status": ArticleStatus.ACCEPTED, "reason": how.reason, "accepted_seq": seq, "accepted_at": now}
-            seq += 1
-        rows.append(values)
+        seq += not how.held
+        topics += _topic_rows(article_id, draft)
     connection.execute(_INSERT, rows)
-    ids = [row["id"] for row in rows]
-    stored = [(article_id, draft) for article_id, (draft, _) in zip(ids, drafts, strict=True)]
-    _write_topics(connection, stored)
-    connection.execute(_INSERT_REVISION, [
-        {"article_id": article_id, "revision": 1, "at": now, "title": draft.title,
-         "content_hash": draft.content_hash} for article_id, draft in stored])
-    return ids
+    if topics:
+        connection.execute(_INSERT_TOPIC, topics)
+    return [row["id"] for row in rows]
 
 
 def revise(connection: Connection, article_id: int, draft: Draft, now: datetime, *, changed: str = "") -> None:
     """Store a substantial change: one more revision under the same identity, date and accepted_seq. `changed` says in
     words what is different."""
+    first = select(articles.c.id, articles.c.revision, articles.c.first_seen_at, articles.c.title,
+                   articles.c.content_hash).where(articles.c.id == article_id, articles.c.revision == 1)
+    connection.execute(insert(article_revisions).from_select(
+        ["article_id", "revision", "at", "title", "content_hash"], first))  # most articles never need this row
     revision = connection.execute(
         update(articles).where(articles.c.id == article_id)
         .values(**_content(draft), updated_at=now, revision=articles.c.revision + 1)
         .returning(articles.c.revision)
     ).scalar_one()
     connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
-    _write_topics(connection, [(article_id, draft)])
+    if topics := _topic_rows(article_id, draft):
+        connection.execute(_INSERT_TOPIC, topics)
     connection.execute(insert(article_revisions).values(
         article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash,
         changed=changed))
@@ -272,14 +292,11 @@ def _content(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _write_topics(connection: Connection, stored: Iterable[tuple[int, Draft]]) -> None:
-    rows = [{"article_id": article_id, "topic": topic}
-            for article_id, draft in stored for topic in dict.fromkeys(draft.topics)]
-    if rows:
-        connection.execute(_INSERT_TOPIC, rows)
+def _topic_rows(article_id: int, draft: Draft) -> list[dict[str, Any]]:
+    return [{"article_id": article_id, "topic": topic} for topic in dict.fromkeys(draft.topics)]
 
 
-_INSERT, _INSERT_REVISION, _INSERT_TOPIC = insert(articles), insert(article_revisions), insert(article_topics)
+_INSERT, _INSERT_TOPIC = insert(articles), insert(article_topics)
 
 
 def _matching(rules: Rules) -> list[ColumnElement[bool]]:

@@ -93,15 +93,39 @@ def test_a_file_that_vanishes_while_it_is_read(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "a.md").write_text("a")
     (tmp_path / "b.md").write_text("b")
 
-    def gone(path: Path) -> bytes:
+    def gone(path: Path) -> tuple[bytes, os.stat_result]:
         if path.name == "a.md":
             raise FileNotFoundError(2, "No such file or directory")
-        return b"b"
+        return b"b", path.stat()
 
     monkeypatch.setattr("pipeline.collect.folder._read", gone)
     read = read_folder(tmp_path)
     assert [d.name for d in read.documents] == ["b.md"]
     assert read.problems == [f"{tmp_path / 'a.md'}: can't be read: No such file or directory"]
+
+
+def test_a_file_that_grows_waits_for_the_next_look(tmp_path: Path) -> None:
+    for name in ("still.md", "growing.md", "old.md"):
+        (tmp_path / name).write_text("# A title\n")
+    os.utime(tmp_path / "old.md", (1_700_000_000, 1_700_000_000))
+    stop = threading.Event()
+
+    def write() -> None:
+        with (tmp_path / "growing.md").open("a") as file:
+            while not stop.wait(0.01):
+                file.write("more\n")
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        read = read_folder(tmp_path)
+    finally:
+        stop.set()
+        writer.join()
+    assert [d.name for d in read.documents] == ["old.md", "still.md"]
+    assert read.growing == ["growing.md: is still being written, and waits for the next look"]
+    assert [d.name for d in read_folder(tmp_path).documents] == ["growing.md", "old.md", "still.md"]
 
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:
