@@ -58,6 +58,7 @@ HOMES = {
     "procrastinate": "jobs/queue",
     "publicsuffixlist": "collect/pace",
     "re2": "patterns",
+    "protego": "collect/robots",
     "requests": "net/",
     "smtplib": "deliver/",
     "sqlalchemy": "store/",
