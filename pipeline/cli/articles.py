@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal import GOOD, HEADING, here, leave, local, plural
+from pipeline.cli import likenesses
+from pipeline.cli.terminal import GOOD, HEADING, Terminal, here, leave, local, plural
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.desk.why import PassedFacts
 
 MOST_HELD = 100_000
 
 
 def register(app: typer.Typer) -> None:
     app.command()(why)
-    group = typer.Typer(help="List articles, and let held ones in.", rich_markup_mode=None)
+    group = typer.Typer(help="List articles, let held ones in, say which tell one story.", rich_markup_mode=None)
     group.callback(invoke_without_command=True)(articles_default)
     group.command("list")(articles_list)
     group.command("release")(articles_release)
+    likenesses.register(group)
     app.add_typer(group, name="articles")
 
 
@@ -28,12 +34,16 @@ def why(
     subscriber: Annotated[str, typer.Option("--subscriber", metavar="ADDRESS", help="And this person.")] = "",
 ) -> None:
     """Tell the story of an article. Where it came from, which feeds and digests have it, who got it, and why not."""
-    from pipeline.desk.evidence import find_article, gather
+    from pipeline.desk.evidence import find, gather
     from pipeline.desk.why import tell
 
     terminal = here(context)
+    words = " ".join(article)
     with terminal.app() as app:
-        found = find_article(app, " ".join(article))
+        found = find(app, words)
+        if isinstance(found, list):
+            _why_not_taken(terminal, found, app.config.site.timezone)
+            return
         chapters = tell(gather(app, found, newsletter=newsletter, address=subscriber))
     terminal.line(f'{found.id}  "{found.title}"', HEADING)
     for chapter in chapters:
@@ -117,3 +127,15 @@ def articles_release(
     terminal.next("`broadsheet publish` puts them into the feeds; the next digests have them." if released else
                   "`broadsheet articles list --held` shows what waits.")
     leave(0)
+
+
+def _why_not_taken(terminal: Terminal, passed: Sequence[PassedFacts], zone: str) -> None:
+    from pipeline.desk.why import tell_passed
+
+    for chapter in tell_passed(passed, zone):
+        terminal.line(chapter.heading, HEADING)
+        for sentence in chapter.sentences:
+            terminal.line(f"  {sentence}")
+        terminal.line()
+    terminal.result({"article": None, "passed": passed})
+    terminal.next("`include`, `exclude` and `hold` of a source in config.toml say what is taken of it.")

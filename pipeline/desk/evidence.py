@@ -5,7 +5,17 @@ from __future__ import annotations
 from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.config import Newsletter, nearest
-from pipeline.desk.why import DeliveryFacts, DigestFacts, Facts, FeedFacts, NewsletterFacts, PersonFacts
+from pipeline.desk.why import (
+    DeliveryFacts,
+    DigestFacts,
+    Facts,
+    FeedFacts,
+    LikenessFacts,
+    NewsletterFacts,
+    PassedFacts,
+    PersonFacts,
+    RevisionFacts,
+)
 from pipeline.errors import StoreError, UsageError
 from pipeline.model.articles import Article
 from pipeline.model.deliveries import DeliveryState
@@ -13,11 +23,25 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus, Window
 from pipeline.model.subscribers import Subscription
 from pipeline.publish.stage import articles_of
-from pipeline.store import Connection, Row, articles, declared, digests, ledger, meta, subscribers
+from pipeline.store import (
+    Connection,
+    Row,
+    articles,
+    declared,
+    digests,
+    ledger,
+    meta,
+    passed,
+    revisions,
+    similar,
+    subscribers,
+)
 from pipeline.store.subscribers import Audience
 
 LATEST = 500
 """Titles among which the nearest one is looked for."""
+
+MOST_ALIKE, MOST_PASSED = 5, 5
 
 
 def gather(app: App, article: Article, *, newsletter: str = "", address: str = "") -> Facts:
@@ -28,15 +52,20 @@ def gather(app: App, article: Article, *, newsletter: str = "", address: str = "
         siblings = articles.siblings(connection, [article.story], meta.counter(connection, meta.ACCEPTED))
         told = tuple(_newsletter(connection, article, one) for one in wanted)
         people = _people(app, connection, article, newsletter, address) if address else ()
+        changes = tuple(RevisionFacts(r.number, r.at, r.changed)
+                        for r in revisions.of_article(connection, article.id) if r.number > 1)
+        alike = tuple(_likeness(article, pair) for pair in similar.of_article(connection, article.id, MOST_ALIKE))
     return Facts(
         article=article, zone=app.config.site.timezone, now=app.now(), siblings=tuple(siblings), feeds=feeds,
         newsletters=told, people=people,
-        source_removed=article.source not in {s.slug for s in app.config.sources},
+        source_removed=article.source not in {s.slug for s in app.config.sources}, revisions=changes,
+        likenesses=alike,
     )
 
 
-def find_article(app: App, words: str) -> Article:
-    """The article that an operator names: by its number, its address or ours, or words of its title."""
+def find(app: App, words: str) -> Article | list[PassedFacts]:
+    """What an operator names: an article by its number, its address or ours, or words of its title; and where none has
+    them, what was seen under such a title or address and not taken, the latest first."""
     text = words.strip()
     ours = f"{app.config.site.public_url}/a/"
     number = text.removeprefix(ours).removeprefix("#")
@@ -51,10 +80,17 @@ def find_article(app: App, words: str) -> Article:
             some = "; ".join(f'{a.id} "{a.title}"' for a in found[:5])
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             raise UsageError(f'article "{text}"', f"{len(found)} articles fit: {some}{more}", hint="name one number")
+        if out := passed.search(connection, text, MOST_PASSED) if text else []:
+            return [PassedFacts(p.state, p.title, p.url, p.source, p.reason, p.at, p.retry_at) for p in out]
         titles = [a.title for a in articles.search(connection, limit=LATEST)]
     close = nearest(text, titles, cutoff=0.4)
     raise UsageError(f'article "{text}"', "no article has this number, address or title",
                      hint=f'did you mean "{close}"?' if close else "`broadsheet articles list` shows what there is")
+
+
+def _likeness(article: Article, pair: similar.Likeness) -> LikenessFacts:
+    other = pair.earlier if pair.later.id == article.id else pair.later
+    return LikenessFacts(other.id, other.source, other.title, pair.percent, pair.state, pair.at)
 
 
 def _feed(app: App, article: Article, slug: str) -> FeedFacts:

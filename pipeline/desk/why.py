@@ -11,6 +11,7 @@ from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus, Window
 from pipeline.model.selection import Candidate, Rules, newest_first, one_per_story, select
+from pipeline.model.sources import PassedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,40 @@ class PersonFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RevisionFacts:
+    """One change of the article since it came in."""
+
+    number: int
+    at: datetime
+    changed: str                 # in words; "" where nobody wrote it down
+
+
+@dataclass(frozen=True, slots=True)
+class LikenessFacts:
+    """Another article that says nearly the same, and what the operator said about that."""
+
+    id: int
+    source: str
+    title: str
+    percent: int                 # 0 where nobody measured
+    state: str                   # suggested, merged, split
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PassedFacts:
+    """Something that was seen in a source and is no article, or not yet."""
+
+    state: PassedState
+    title: str
+    url: str
+    source: str
+    reason: str
+    at: datetime | None
+    retry_at: datetime | None    # when its page is asked for; None: never
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     article: Article
     zone: str
@@ -82,6 +117,8 @@ class Facts:
     newsletters: tuple[NewsletterFacts, ...] = ()
     people: tuple[PersonFacts, ...] = ()
     source_removed: bool = False
+    revisions: tuple[RevisionFacts, ...] = ()
+    likenesses: tuple[LikenessFacts, ...] = ()
 
 
 @dataclass(slots=True)
@@ -93,13 +130,19 @@ class Chapter:
 def tell(facts: Facts) -> list[Chapter]:
     """The whole story, chapter by chapter."""
     article = facts.article
-    chapters = [Chapter("The article", _origin(facts) + _standing(article, facts.zone) + _story(facts))]
+    chapters = [Chapter("The article", _origin(facts) + _standing(article, facts.zone) + _story(facts)
+                        + [said for one in facts.likenesses if (said := _likeness(one, facts))])]
     if facts.feeds:
         chapters.append(Chapter("Feeds", [_in_feed(article, feed) for feed in facts.feeds]))
     if facts.newsletters:
         chapters.append(Chapter("Newsletters", [s for n in facts.newsletters for s in _in_newsletter(article, n)]))
     chapters += [Chapter(f"{p.address}, {p.newsletter}", _for_person(article, p, facts.zone)) for p in facts.people]
     return chapters
+
+
+def tell_passed(passed: Sequence[PassedFacts], zone: str) -> list[Chapter]:
+    """The stories of what was seen and not taken, a chapter each."""
+    return [Chapter(one.title or one.url, _not_taken(one, zone)) for one in passed]
 
 
 def why_no_match(article: Article | Candidate, rules: Rules) -> str:
@@ -148,9 +191,13 @@ def _origin(facts: Facts) -> list[str]:
     if facts.source_removed:
         lines.append("That source is no longer in config.toml; nothing new comes from it.")
     lines.append(f"It says that it was published on {_time(article.published_at, facts.zone)}.")
+    if article.text_note:
+        lines.append(f"About its text: {article.text_note}.")
     if article.revision > 1:
         lines.append(f"It was changed since: this is revision {article.revision}, "
                      f"of {_time(article.updated_at, facts.zone)}.")
+    lines += [f"Revision {one.number}, {_time(one.at, facts.zone)}: {one.changed}."
+              for one in facts.revisions if one.changed]
     return lines
 
 
@@ -177,6 +224,36 @@ def _story(facts: Facts) -> list[str]:
     if first.id != facts.article.id:
         lines.append(f"Article {first.id} came first; where both would stand, only that one does.")
     return lines
+
+
+def _likeness(one: LikenessFacts, facts: Facts) -> str:
+    named = f'article {one.id} of "{one.source}", "{one.title}"'
+    match one.state:
+        case "merged":
+            return f"You made it one story with {named} ({_time(one.at, facts.zone)})."
+        case "split":
+            return f"You parted it from {named} ({_time(one.at, facts.zone)})."
+    if one.id in {a.id for a in facts.siblings}:
+        return ""  # asked, and answered by itself
+    return (f"It is {one.percent} % like {named}. One story? "
+            f"broadsheet articles merge {facts.article.id} {one.id}")
+
+
+def _not_taken(one: PassedFacts, zone: str) -> list[str]:
+    seen = f'Seen on {_time(one.at, zone)} in the source "{one.source}", and '
+    because = f": {one.reason}" if one.reason else ""
+    match one.state:
+        case PassedState.WAITING:
+            lines = [f"{seen}waits for its page{because}."]
+        case PassedState.RECONSIDER:
+            lines = [f"{seen}not taken{because}.", "The rules have changed since: the next poll decides anew."]
+        case PassedState.EXCLUDED:
+            lines = [f"{seen}not taken{because}.", "It stays out while the rules in config.toml stay as they are."]
+        case _:
+            lines = [f"{seen}not taken{because}."]
+    if one.retry_at:
+        lines.append(f"Its page is asked for after {_time(one.retry_at, zone)}.")
+    return [*lines, f"Its address: {one.url}"] if one.url and one.title else lines
 
 
 def _in_feed(article: Article, feed: FeedFacts) -> str:

@@ -15,9 +15,13 @@ from pipeline.desk.why import (
     DigestFacts,
     Facts,
     FeedFacts,
+    LikenessFacts,
     NewsletterFacts,
+    PassedFacts,
     PersonFacts,
+    RevisionFacts,
     tell,
+    tell_passed,
     why_no_match,
     why_not_chosen,
 )
@@ -25,6 +29,7 @@ from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus, Window
 from pipeline.model.selection import Candidate, Rules, select
+from pipeline.model.sources import PassedState
 
 NOW = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
 
@@ -64,6 +69,7 @@ def person(**values: Any) -> PersonFacts:
         (article(status=ArticleStatus.HELD, reason="90 at once"), "It is held: 90 at once."),
         (article(status=ArticleStatus.HELD), "broadsheet articles release 7"),
         (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn."),
+        (article(text_note="from its page"), "About its text: from its page."),
     ],
 )
 def test_the_article_itself(about: Article, said: str) -> None:
@@ -134,6 +140,44 @@ def test_a_story_told_twice() -> None:
     told = story(article(7, story=3), siblings=(other, article(7, story=3)))
     assert 'the same story as article 3 of "blog"' in told
     assert "Article 3 came first" in told
+
+
+def test_what_changed_in_it() -> None:
+    changes = (RevisionFacts(2, NOW, 'title changed from "A"; address moved'), RevisionFacts(3, NOW, ""))
+    told = story(article(revision=3), revisions=changes)
+    assert 'Revision 2, 1 June 2026 at 08:00: title changed from "A"; address moved.' in told
+    assert "Revision 3" not in told, "nobody wrote down what changed"
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("suggested", 'It is 84 % like article 3 of "blog", "Other". One story? broadsheet articles merge 7 3'),
+     ("merged", 'You made it one story with article 3 of "blog", "Other" (1 June 2026 at 08:00).'),
+     ("split", 'You parted it from article 3 of "blog", "Other" (1 June 2026 at 08:00).')])
+def test_what_is_like_it(state: str, said: str) -> None:
+    alike = LikenessFacts(3, "blog", "Other", 84, state, NOW)
+    assert said in story(likenesses=(alike,))
+    one = (article(3, source="blog"), article(7, story=3))
+    assert ("84 %" in story(article(7, story=3), likenesses=(alike,), siblings=one)) is False
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "retry_at", "said"),
+    [(PassedState.EXCLUDED, 'excluded by the rule "x"', None,
+      ['not taken: excluded by the rule "x".', "It stays out while the rules in config.toml stay as they are."]),
+     (PassedState.RECONSIDER, 'excluded by the rule "x"', None,
+      ['not taken: excluded by the rule "x".', "The rules have changed since: the next poll decides anew."]),
+     (PassedState.FAILED, "its page answers 404", None, ["not taken: its page answers 404."]),
+     (PassedState.WAITING, "", NOW + timedelta(days=1),
+      ["waits for its page.", "Its page is asked for after 2 June 2026 at 08:00."])])
+def test_what_was_not_taken(state: PassedState, reason: str, retry_at: datetime | None, said: list[str]) -> None:
+    out = PassedFacts(state, "A title", "https://blog.example/1", "blog", reason, NOW, retry_at)
+    [chapter] = tell_passed([out], "Europe/Stockholm")
+    seen = 'Seen on 1 June 2026 at 08:00 in the source "blog", and '
+    assert (chapter.heading, chapter.sentences) == (
+        "A title", [seen + said[0], *said[1:], "Its address: https://blog.example/1"])
+    [bare] = tell_passed([replace(out, title="")], "UTC")
+    assert (bare.heading, len(bare.sentences)) == ("https://blog.example/1", len(said))
 
 
 @pytest.mark.parametrize(
