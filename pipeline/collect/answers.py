@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 from pipeline.model.articles import Draft
 from pipeline.model.sources import Hints
 
-JOB = struct.Struct("=QQd")
-"""A job: bytes of its pickled (kind, arguments), bytes of its body, seconds of CPU time it may take. Both follow."""
+JOB = struct.Struct("=QQdQ")
+"""A job: bytes of its pickled (kind, arguments) and of its body, which both follow; what it may cost: seconds of CPU
+time, bytes of memory."""
 
 ANSWER = struct.Struct("=BBQ")
 """An answer: what it is, whether it is this child's last, bytes that follow (an encoded answer or Failure, or none)."""
 
 READY = b"+"
 RESULT, FAILED, UNEXPECTED, NO_MEMORY = range(4)
+
+OUT_OF_MEMORY = 77
+"""A child's exit status where it could not even say so."""
 
 
 @dataclass(frozen=True, slots=True)

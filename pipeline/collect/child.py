@@ -17,7 +17,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.collect.answers import (
     ANSWER,
@@ -25,6 +25,7 @@ from pipeline.collect.answers import (
     FAILED,
     JOB,
     NO_MEMORY,
+    OUT_OF_MEMORY,
     READY,
     RESULT,
     UNEXPECTED,
@@ -34,13 +35,17 @@ from pipeline.collect.frames import encode
 from pipeline.collect.work import WORK
 from pipeline.errors import BroadsheetError
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 OPEN_FILES = 32                # enough to load a module
-GROWN_BYTES = 48 * 1024 * 1024  # more than at the start, and the process is not worth keeping
+GROWN_BYTES = 32 * 1024 * 1024  # more than at the start, and the process is not worth keeping
+NEARLY = 1024 * 1024           # bytes below a limit at which small allocations begin to be refused
 MAX_WORDS = 2_000              # characters of an error's part
 
 
 def main() -> None:
-    """Serve until standard input ends. `sys.argv[1]` is the memory in bytes that work may take beside the modules."""
+    """Serve until standard input ends. `sys.argv[1]` is the memory in bytes that a job can have, beside the modules."""
     _ordinary_signals()
     jobs = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -50,15 +55,50 @@ def main() -> None:
     os.write(answers.fileno(), READY)
     os.dup2(null, 2)  # until here the parent listens to what goes wrong
     os.close(null)
-    _limit(int(sys.argv[1]))
-    gc.collect()
-    gc.freeze()  # the modules stay: no collection need look at them again
-    grown = _resident() + GROWN_BYTES
     with suppress(OSError):
         fcntl.fcntl(jobs, fcntl.F_SETOWN, os.getpid())
-    while _one(jobs, answers, grown):
+    sys.unraisablehook = _unraisable
+    gc.collect()
+    gc.freeze()  # the modules stay: no collection need look at them again
+    room = Room(int(sys.argv[1]))
+    while _one(jobs, answers, room):
         pass
     os._exit(0)  # nothing here is worth tidying up
+
+
+class Room:
+    """The memory that a job may have, counted from what the process has before the first."""
+
+    def __init__(self, most: int) -> None:
+        sys.dont_write_bytecode = True  # no file can be written any more
+        self._at_start = _address_space()
+        self._resident_at_start = _resident()
+        self._most = self._at_start + most
+        self._limit = self._most
+        if self._at_start:
+            _limit(resource.RLIMIT_AS, self._most)
+        _limit(resource.RLIMIT_FSIZE, 0)
+        _limit(resource.RLIMIT_CORE, 0)
+        _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+        _limit(resource.RLIMIT_NPROC, 0)
+
+    def allow(self, memory: int) -> None:
+        """Have the kernel refuse memory beyond `memory` bytes; at most what was said at the start."""
+        if self._at_start:
+            self._limit = min(self._at_start + memory, self._most)
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_AS, (self._limit, self._most))
+
+    def was_short(self) -> bool:
+        """Whether the limit was met, whatever became of it: libraries take a refused allocation for a broken document,
+        or for nothing at all, and answer with half of it. True for ever after, so the process has to end."""
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        if used < (self._limit - self._at_start) // 2:
+            return False  # the usual case, told without a look into a file
+        return self._at_start > 0 and _peak() >= self._limit - NEARLY
+
+    def grew(self) -> bool:
+        return _resident() > self._resident_at_start + GROWN_BYTES
 
 
 def _ordinary_signals() -> None:
@@ -69,28 +109,25 @@ def _ordinary_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
 
 
-def _limit(memory_bytes: int) -> None:
-    sys.dont_write_bytecode = True  # it could not any more
-    space = _address_space()
-    for what, most in (
-        (resource.RLIMIT_AS, space + memory_bytes if space else 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_NPROC, 0),
-    ):
-        with suppress(ValueError, OSError):  # stricter already, or not known to this system
-            if most or what != resource.RLIMIT_AS:
-                resource.setrlimit(what, (most, most))
+def _unraisable(unraisable: UnraisableHookArgs) -> None:
+    """lxml can't raise out of a callback and goes on: a million times, where a million errors have no memory."""
+    if issubclass(unraisable.exc_type, MemoryError):
+        os._exit(OUT_OF_MEMORY)
 
 
-def _one(jobs: BinaryIO, answers: BinaryIO, grown: int) -> bool:
+def _limit(what: int, most: int) -> None:
+    with suppress(ValueError, OSError):  # stricter already, or not known to this system
+        resource.setrlimit(what, (most, most))
+
+
+def _one(jobs: BinaryIO, answers: BinaryIO, room: Room) -> bool:
     """Do one job; say whether there may be another."""
     head = jobs.read(JOB.size)
     if len(head) < JOB.size:
         return False
-    header_bytes, body_bytes, cpu_s = JOB.unpack(head)
+    header_bytes, body_bytes, cpu_s, memory_bytes = JOB.unpack(head)
     kind, arguments = pickle.loads(jobs.read(header_bytes))  # noqa: S301 - the parent's own words
+    room.allow(memory_bytes)
     try:
         body = jobs.read(body_bytes)
     except MemoryError:
@@ -102,7 +139,9 @@ def _one(jobs: BinaryIO, answers: BinaryIO, grown: int) -> bool:
     del body, arguments
     signal.setitimer(signal.ITIMER_PROF, 0)
     _signal_when_closed(jobs, 0)
-    last = what in (UNEXPECTED, NO_MEMORY) or _resident() > grown
+    if room.was_short():
+        what, data = NO_MEMORY, b""
+    last = what in (UNEXPECTED, NO_MEMORY) or room.grew()
     _say(answers, what, data, last=last)
     return not last
 
@@ -159,5 +198,14 @@ def _statm(field: int) -> int:
     try:
         with open("/proc/self/statm", "rb", buffering=0) as statm:  # noqa: PTH123 - 3 times a Path's speed, each job
             return int(statm.read(200).split()[field]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _peak() -> int:
+    """The largest address space that the process has had, in bytes; 0 where the system does not say."""
+    try:
+        with open("/proc/self/status", "rb") as status:  # noqa: PTH123 - as above
+            return next((int(line.split()[1]) * 1024 for line in status if line.startswith(b"VmPeak:")), 0)
     except OSError:
         return 0

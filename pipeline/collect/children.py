@@ -28,7 +28,7 @@ from typing import Any, Self
 
 import pipeline
 from pipeline import errors
-from pipeline.collect.answers import ANSWER, ANSWERS, FAILED, JOB, NO_MEMORY, RESULT, UNEXPECTED, Failure
+from pipeline.collect.answers import ANSWER, ANSWERS, FAILED, JOB, NO_MEMORY, OUT_OF_MEMORY, RESULT, UNEXPECTED, Failure
 from pipeline.collect.frames import Forged, decode
 from pipeline.errors import BroadsheetError, ParseError
 
@@ -46,19 +46,32 @@ _FAILURES: Mapping[str, type[BroadsheetError]] = MappingProxyType({
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What reading one document may cost, and how long a child is kept."""
+    """What reading one document may cost, and how long a child is kept.
+
+    A large document may have more memory, but only one such is read at a time: so all children together stay within
+    `large_memory_bytes`, and for each of the others `memory_bytes`, beside their modules (some 30 MB each).
+    """
 
     cpu_s: float = 3.0             # of CPU time, and for each MB of the document more:
     cpu_s_per_mb: float = 1.0      # what is read at all is read in time that grows with its size
+    most_cpu_s: float = 10.0
     wall_s: float = 30.0           # by the clock, on a machine that is busy with other things
-    memory_bytes: int = 128 * MB   # beside the modules, some 30 MB
+    memory_bytes: int = 64 * MB
+    large_memory_bytes: int = 128 * MB
+    large_from_bytes: int = 2 * MB
     body_bytes: int = 24 * MB
     answer_bytes: int = 32 * MB
     jobs: int = 1_000              # then another child: none is trusted for ever
     start_s: float = 30.0
 
     def cpu_for(self, body_bytes: int) -> float:
-        return self.cpu_s + self.cpu_s_per_mb * body_bytes / MB
+        return min(self.cpu_s + self.cpu_s_per_mb * body_bytes / MB, self.most_cpu_s)
+
+    def is_large(self, body_bytes: int) -> bool:
+        return body_bytes >= self.large_from_bytes
+
+    def memory_for(self, body_bytes: int) -> int:
+        return self.large_memory_bytes if self.is_large(body_bytes) else self.memory_bytes
 
 
 class TooCostly(ParseError):
@@ -87,6 +100,7 @@ class Children:
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
         self._starting = 0
+        self._large = False     # a large document is being read
         self._closed = False
 
     def work(self, kind: str, subject: str, body: bytes = b"", **arguments: object) -> Any:
@@ -100,11 +114,12 @@ class Children:
         if len(body) > limits.body_bytes:
             raise TooCostly(subject, f"is larger than the {limits.body_bytes / MB:g} MB that are read")
         header = pickle.dumps((kind, arguments), protocol=5)
-        child = self._take(subject)
+        large = limits.is_large(len(body))
+        child = self._take(subject, large=large)
         keep = False
         try:
             what, keep, data = child.ask(header, body, limits)
-            return _answer(what, data, kind, subject, limits)
+            return _answer(what, data, kind, subject, limits.memory_for(len(body)))
         except _Broken as error:
             keep = False
             if self._closed:
@@ -114,7 +129,7 @@ class Children:
             keep = False
             raise ParseError(subject, "broke the process that read it: what that answered makes no sense") from error
         finally:
-            self._give_back(child, keep=keep and child.jobs < limits.jobs)
+            self._give_back(child, keep=keep and not large and child.jobs < limits.jobs, large=large)
 
     def close(self) -> None:
         """End all children, also while calls are under way: these raise Stopped. Twice is once."""
@@ -138,37 +153,39 @@ class Children:
     ) -> None:
         self.close()
 
-    def _take(self, subject: str) -> _Child:
+    def _take(self, subject: str, *, large: bool) -> _Child:
         """A child that is ready, the caller's alone until it is given back."""
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._closed or self._idle or len(self._busy) + self._starting < self._at_once
-                )
+                self._changed.wait_for(lambda: self._closed or self._may_have(large=large))
                 if self._closed:
                     raise Stopped(subject, "reading was stopped")
-                if not self._idle:
+                self._large = self._large or large
+                child = self._idle.pop() if self._idle else None
+                if child is None:
                     self._starting += 1
                     break
-                child = self._idle.pop()
                 self._busy.add(child)
             if child.is_ready():
                 return child
-            self._give_back(child, keep=False)  # it died while nobody looked
-        return self._start(subject)
+            self._give_back(child, keep=False, large=large)  # it died while nobody looked
+        return self._start(subject, large=large)
 
-    def _start(self, subject: str) -> _Child:
+    def _may_have(self, *, large: bool) -> bool:
+        free = self._idle or len(self._busy) + self._starting < self._at_once
+        return bool(free) and not (large and self._large)
+
+    def _start(self, subject: str, *, large: bool) -> _Child:
         child = None
         try:
-            child = _Child(self._program, self._limits.memory_bytes)
+            child = _Child(self._program, self._limits.large_memory_bytes)
             with self._changed:
                 self._busy.add(child)
                 if self._closed:  # after `close` looked for what to kill
                     child.kill()
             child.await_ready(self._limits.start_s)
         except BaseException as error:
-            if child is not None:
-                self._give_back(child, keep=False)
+            self._give_back(child, keep=False, large=large)
             if self._closed:
                 raise Stopped(subject, "reading was stopped") from error
             raise
@@ -178,17 +195,20 @@ class Children:
                 self._changed.notify_all()
         return child
 
-    def _give_back(self, child: _Child, *, keep: bool) -> None:
+    def _give_back(self, child: _Child | None, *, keep: bool, large: bool) -> None:
+        with self._changed:
+            keep = keep and not self._closed
+            if keep and child is not None:
+                self._idle.append(child)
+                self._busy.discard(child)
         try:
-            if not keep or self._closed:
+            if child is not None and not keep:
                 child.end()
         finally:
             with self._changed:
-                self._busy.discard(child)
-                if keep and not self._closed:
-                    self._idle.append(child)
-                elif not child.ended:
-                    child.end()
+                if child is not None:
+                    self._busy.discard(child)
+                self._large = self._large and not large
                 self._changed.notify_all()
 
 
@@ -240,7 +260,8 @@ class _Child:
         self.jobs += 1
         cpu_s = limits.cpu_for(len(body))
         deadline = time.monotonic() + max(limits.wall_s, cpu_s)
-        pending = [memoryview(JOB.pack(len(header), len(body), cpu_s) + header), memoryview(body)]
+        memory = limits.memory_for(len(body))
+        pending = [memoryview(JOB.pack(len(header), len(body), cpu_s, memory) + header), memoryview(body)]
         answer = bytearray()
         size = ANSWER.size
         if self._write(pending):
@@ -258,7 +279,7 @@ class _Child:
                         continue
                     data = os.read(self._from, READ_BYTES)
                     if not data:
-                        raise _Broken(self._why_it_died(cpu_s, limits))
+                        raise _Broken(self._why_it_died(cpu_s, memory))
                     answer += data
                     if size == ANSWER.size <= len(answer):
                         size += ANSWER.unpack_from(answer)[2]
@@ -301,12 +322,12 @@ class _Child:
             return False
         return False
 
-    def _why_it_died(self, cpu_s: float, limits: ChildLimits) -> str:
+    def _why_it_died(self, cpu_s: float, memory: int) -> str:
         how = self._how_it_ended()
         if how in ("SIGPROF", "SIGXCPU"):
             return f"took longer than {cpu_s:.3g} s to read"
-        if how == "SIGABRT":  # nh3 knows no other answer to a refused allocation
-            return _too_much_memory(limits)
+        if how in ("SIGABRT", f"status {OUT_OF_MEMORY}"):  # nh3 knows no other answer to a refused allocation
+            return _too_much_memory(memory)
         return f"broke the process that read it, which ended with {how}"
 
     def _how_it_ended(self) -> str:
@@ -320,11 +341,11 @@ class _Child:
             return f"signal {-status}"
 
 
-def _answer(what: int, data: bytearray, kind: str, subject: str, limits: ChildLimits) -> Any:
+def _answer(what: int, data: bytearray, kind: str, subject: str, memory: int) -> Any:
     if what == RESULT:
         return decode(ANSWERS[kind], data)
     if what == NO_MEMORY:
-        raise TooCostly(subject, _too_much_memory(limits), hint="it was read in a process of its own, which was ended")
+        raise TooCostly(subject, _too_much_memory(memory), hint="it was read in a process of its own, which was ended")
     if what not in (FAILED, UNEXPECTED):
         raise Forged("an answer of no known kind")
     failure = decode(Failure, data)
@@ -335,8 +356,8 @@ def _answer(what: int, data: bytearray, kind: str, subject: str, limits: ChildLi
     raise error(failure.subject, failure.cause, hint=failure.hint, permanent=failure.permanent)
 
 
-def _too_much_memory(limits: ChildLimits) -> str:
-    return f"needed more than {limits.memory_bytes / MB:g} MB of memory to read"
+def _too_much_memory(memory: int) -> str:
+    return f"needed more than {memory / MB:g} MB of memory to read"
 
 
 def _cannot_start(why: str) -> BroadsheetError:

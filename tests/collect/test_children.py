@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,19 @@ def swallowed(body):
         bytearray(10**12)
     except Exception as error:
         raise ParseError("s", "could not be read: " + type(error).__name__) from error
-def long(body): return "x" * int(body)
+def half(body):
+    try:
+        for _ in range(10_000): kept.append(bytearray(100_000))
+    except MemoryError:
+        return "half of it"
+def storm(body):
+    class Callback:
+        def __del__(self): raise MemoryError
+    for _ in range(10): Callback()
+    return "half of it"
+def span(body):
+    began = time.monotonic(); time.sleep(.1)
+    return f"{began} {time.monotonic()} {os.getpid()}"
 def env(body): return " ".join(sorted(os.environ))
 def where(body): return child.__file__
 def write(body):
@@ -71,7 +84,8 @@ child.WORK.update(mine)
 child.ANSWERS.update(dict.fromkeys(mine, str))
 child.main()
 """
-KINDS = "echo pid spin nap hog keep crash leave abort chatter odd deep wants swallowed long env where write limits"
+KINDS = """echo pid spin nap hog keep crash leave abort chatter odd deep wants swallowed half storm span
+           env where write limits"""
 
 
 @pytest.fixture(autouse=True)
@@ -173,13 +187,17 @@ def test_what_a_library_prints_gets_into_nobodys_way(
         ("spin", b"x" * MB, {"cpu_s": 0.1, "cpu_s_per_mb": 0.1}, "took longer than 0.2 s to read"),
         ("nap", b"60", {"wall_s": 0.2, "cpu_s": 0.1}, "took longer than 0.2 s to read"),
         ("hog", b"1000000000", {"memory_bytes": 100 * MB}, "needed more than 100 MB of memory to read"),
-        ("swallowed", b"", {}, "needed more than 128 MB of memory to read"),
-        ("abort", b"", {}, "needed more than 128 MB of memory to read"),
+        ("hog", b" " * 9_990 + b"1000000000", {"large_from_bytes": 9_999, "large_memory_bytes": 100 * MB},
+         "needed more than 100 MB of memory to read"),
+        ("swallowed", b"", {}, "needed more than 64 MB of memory to read"),
+        ("half", b"", {}, "needed more than 64 MB of memory to read"),
+        ("storm", b"", {}, "needed more than 64 MB of memory to read"),
+        ("abort", b"", {}, "needed more than 64 MB of memory to read"),
         ("crash", b"", {}, "broke the process that read it, which ended with SIGSEGV"),
         ("leave", b"", {}, "broke the process that read it, which ended with status 3"),
         ("echo", b"x" * 1001, {"body_bytes": 1000}, "is larger than the 0.001 MB that are read"),
         ("echo", b"x" * MB, {"answer_bytes": 100_000}, "holds more than the 0.1 MB that are kept of it"),
-        ("echo", b"x" * 50 * MB, {"memory_bytes": 20 * MB, "body_bytes": 99 * MB},
+        ("echo", b"x" * 50 * MB, {"large_memory_bytes": 20 * MB, "body_bytes": 99 * MB},
          "needed more than 20 MB of memory to read"),
     ],
 )
@@ -232,7 +250,21 @@ def test_a_child_is_retired_after_its_jobs_and_when_it_has_grown(make: Callable[
     assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 3]
     children = make()
     assert children.work("keep", "s", b"10000000") == children.work("pid", "s")
-    assert children.work("keep", "s", b"60000000") != children.work("pid", "s")
+    assert children.work("keep", "s", b"40000000") != children.work("pid", "s")
+
+
+def test_large_documents_are_read_one_at_a_time_and_in_children_of_their_own(make: Callable[..., Children]) -> None:
+    children = make(3, large_from_bytes=1000)
+    with ThreadPoolExecutor(8) as pool:
+        large = [pool.submit(children.work, "span", "s", b"x" * 1000) for _ in range(3)]
+        small = [pool.submit(children.work, "span", "s", b"x") for _ in range(3)]
+    spans = sorted((float(a), float(b), pid) for a, b, pid in (call.result().split() for call in large))
+    assert all(one[1] <= two[0] for one, two in pairwise(spans))
+    assert len({pid for *_, pid in spans}) == 3
+    assert min(float(call.result().split()[0]) for call in small) < spans[-1][0]
+    with pytest.raises(TooCostly):
+        children.work("leave", "s", b"x" * 1000)
+    assert children.work("echo", "s", b"x" * 1000), "the next large one has its turn"
 
 
 def test_a_child_that_died_between_two_calls_is_nobodys_fault(make: Callable[..., Children]) -> None:
