@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from pipeline.collect.findings import Glance, PointersRead
 from pipeline.model.articles import Draft
 from pipeline.model.sources import Hints
 
@@ -47,5 +48,15 @@ class FeedRead:
     notes: tuple[str, ...] = ()
 
 
-ANSWERS: dict[str, object] = {"feed": FeedRead}
+@dataclass(frozen=True, slots=True)
+class PageDraft:
+    """A draft with what its page had to add. `refused` says why it is as it was before: "" where it has the text."""
+
+    draft: Draft
+    refused: str = ""
+
+
+ANSWERS: dict[str, object] = {
+    "feed": FeedRead, "page": PageDraft, "listing": PointersRead, "sitemap": PointersRead, "look": Glance,
+}
 """Kind of work -> the type of its answer: a dataclass, or a union of some. The answer is read as that, or refused."""

@@ -7,14 +7,15 @@ Only `child` imports this: the parsers load in the child, and the parent stays s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pipeline.collect.answers import FeedRead
+from pipeline.collect.answers import FeedRead, PageDraft
+from pipeline.collect.findings import Glance, PointersRead
 from pipeline.collect.identify import make_drafts
 from pipeline.collect.parse import parse_feed
-from pipeline.model.articles import Show
+from pipeline.model.articles import Draft, Show
 
 
 def feed(
@@ -31,5 +32,43 @@ def feed(
     return FeedRead(parsed.title, parsed.language, tuple(drafts), parsed.hints, parsed.notes)
 
 
-WORK: dict[str, Callable[..., Any]] = {"feed": feed}
-"""Kind of work -> its function. What only some sources need (a page's text) is imported in its function."""
+def page(
+    body: bytes, *, url: str, now: datetime, draft: Draft, content_type: str = "",
+    headers: Mapping[str, str] | None = None, show: Show = Show.SUMMARY,
+) -> PageDraft:
+    """Read the article's own page, which came from `url`, into its draft. `headers` have lower-case names."""
+    from pipeline.collect.fulltext import read_page  # noqa: PLC0415
+    from pipeline.collect.pages import FROM_PAGE, with_page  # noqa: PLC0415
+
+    read = read_page(body, url=url, now=now, content_type=content_type, headers=headers)
+    made = with_page(draft, read, now=now, show=show)
+    if made.text_note == FROM_PAGE:
+        return PageDraft(made)
+    return PageDraft(made, read.refused or made.text_note.partition(": ")[2] or "the page gives no text")
+
+
+def listing(body: bytes, **arguments: Any) -> PointersRead:
+    """Read a page that lists articles: see `listing_pointers`."""
+    from pipeline.collect.pointing import listing_pointers  # noqa: PLC0415
+
+    return listing_pointers(body, **arguments)
+
+
+def sitemap(body: bytes, **arguments: Any) -> PointersRead:
+    """Read a sitemap, or an index of some: see `sitemap_pointers`."""
+    from pipeline.collect.pointing import sitemap_pointers  # noqa: PLC0415
+
+    return sitemap_pointers(body, **arguments)
+
+
+def look(body: bytes, **arguments: Any) -> Glance:
+    """Say what a document is: see `glance`."""
+    from pipeline.collect.pointing import glance  # noqa: PLC0415
+
+    return glance(body, **arguments)
+
+
+WORK: dict[str, Callable[..., Any]] = {
+    "feed": feed, "page": page, "listing": listing, "sitemap": sitemap, "look": look,
+}
+"""Kind of work -> its function. What only some sources need is imported in the function."""
