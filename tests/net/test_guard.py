@@ -178,3 +178,69 @@ def test_the_system_really_reads_odd_literals_as_loopback() -> None:
             continue
         mapped.append((host, found[0][4][0]))
     print(f"getaddrinfo takes {len(mapped)} of {len(ODD_LITERALS)} odd literals: {mapped}")
+
+
+# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, every row
+REGISTRIES = """
+0.0.0.0/8 0.0.0.0/32 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.0.0/29
+192.0.0.8/32 192.0.0.9/32 192.0.0.10/32 192.0.0.170/32 192.0.0.171/32 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24
+192.88.99.0/24 192.88.99.2/32 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4
+255.255.255.255/32
+::1/128 ::/128 ::ffff:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001::/32 2001:1::1/128
+2001:1::2/128 2001:1::3/128 2001:2::/48 2001:3::/32 2001:4:112::/48 2001:10::/28 2001:20::/28 2001:30::/28
+2001:db8::/32 2002::/16 2620:4f:8000::/48 3fff::/20 5f00::/16 fc00::/7 fe80::/10
+""".split()
+
+
+@pytest.mark.parametrize("network", REGISTRIES)
+def test_every_row_of_the_registries_is_refused_from_end_to_end(network: str) -> None:
+    span = ipaddress.ip_network(network)
+    for address in {span[0], span[-1], span[span.num_addresses // 2]}:
+        with pytest.raises(Refused):
+            check_address(str(address))
+
+
+def disguises(carried: str) -> list[str]:
+    number = int(ipaddress.IPv4Address(carried))
+    high, low = number >> 16, number & 0xFFFF
+    return [f"::ffff:{carried}", f"::{carried}", f"::ffff:0:{carried}", f"64:ff9b::{carried}", f"64:ff9b:1::{carried}",
+            f"2002:{high:x}:{low:x}::1", f"2001::{high ^ 0xFFFF:x}:{low ^ 0xFFFF:x}", f"2a00::5efe:{carried}",
+            f"2a00::200:5efe:{carried}"]
+
+
+@pytest.mark.parametrize("carried", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "192.168.1.7", "8.8.8.8"])
+def test_an_address_in_disguise_is_never_public_and_naming_the_disguise_does_not_open_the_inside(carried: str) -> None:
+    for ip in disguises(carried):
+        with pytest.raises(Refused):
+            check_address(ip)
+        with pytest.raises(Refused):
+            check_address(ip, (f"{carried}/32",))
+        for named in ("::/0", f"{ip}/128"):
+            if carried == "8.8.8.8":
+                check_address(ip, (named,))
+                continue
+            with pytest.raises(Refused):
+                check_address(ip, (named,))
+        check_address(ip, ("::/0", f"{carried}/32"))
+
+
+def test_this_machines_own_address_can_be_named() -> None:
+    check_address("::1", ("::1/128",))
+    check_address("fd00::5", ("fd00::/8",), port=8123)
+
+
+@pytest.mark.parametrize("ip", ["fe80::1%eth0", "2606:4700::1111%eth0", "::1%lo"])
+def test_an_address_with_a_zone_is_refused_even_where_it_is_named(ip: str) -> None:
+    with pytest.raises(Refused, match="zone"):
+        check_address(ip, ("::/0",))
+
+
+@pytest.mark.parametrize("authority", [
+    "[::1].example.org", "example.org[::1]", "[2606:4700::1111]x:80", "[2606:4700::1111]:80:80", "example.org:80:80",
+    "example.org:+80", "example.org: 80", "example.org:8_0", "example.org:٨٠", "[[::1]]", "[", "]", "[]", "a]b[",
+    "[example.org]", "[127.0.0.1]", "::1", "2606:4700::1111", "[::ffff:127.1]", "[::1%lo]", "[::1%25lo]",
+    "example.org%2f", "127.0.0.1%2f", "a@b@c", "%40", "example.org%00",
+])
+def test_a_host_that_parsers_read_differently_is_refused(authority: str) -> None:
+    with pytest.raises(Refused):
+        check_url(f"http://{authority}/", ("::/0", "0.0.0.0/0"))
