@@ -14,17 +14,22 @@ from datetime import datetime, timedelta
 
 from pipeline.collect.changes import describe_change
 from pipeline.collect.decide import Known, KnownIndex, Verdict, decide_article, decide_backlog, decide_flood, match_all
+from pipeline.collect.findings import Pointer
 from pipeline.collect.rules import Take, decide_rules
 from pipeline.collect.waiting import Waiting, as_json
+from pipeline.collect.wanted import Want, wanted
 from pipeline.config import FOREVER, Source
 from pipeline.model.articles import Draft
-from pipeline.model.sources import PassedState
+from pipeline.model.sources import PassedState, SourceKind
 from pipeline.store import Connection, articles, passed
 from pipeline.store.articles import Acceptance
 from pipeline.store.passed import PassedOver
 from pipeline.store.sources import SourceState
 
 DAY = timedelta(days=1)
+
+PAGES_AT_FIRST = 20
+"""Pages of a listing or sitemap that the first poll reads, beside those within the backlog."""
 
 New = tuple[int, Draft, Acceptance]
 """A source's id, an article that is new, and how it enters."""
@@ -66,10 +71,11 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a document gave: its drafts, and those that an earlier judgement leaves out (key -> state, reason)."""
+    """What a document gave: articles with their words, or pointers to pages that hold them."""
 
-    drafts: Sequence[Draft]
-    left_out: Sequence[PassedOver] = ()
+    drafts: Sequence[Draft] = ()
+    pointers: Sequence[Pointer] = ()
+    kind: SourceKind = SourceKind.FEED
     delta: bool = False      # it holds only what is newer than what we had (RFC 3229)
     suspect: str = ""        # why everything new in it waits for the operator, whatever its number
 
@@ -87,17 +93,18 @@ def accept(
     before = passed.known(connection, state.id, [key_of(draft) for draft in new]) if new and not first_poll else {}
     settled = {key for key, was in before.items() if was is not PassedState.RECONSIDER}
     new = [draft for draft in new if key_of(draft) not in settled]
-    out = [p for p in seen.left_out if p.key not in before]
+    out: list[PassedOver] = []
+    new += _wanted(connection, source, state, seen, now, poll, out)
     taken = _by_the_rules(source, new, out)
     poll.passed += len(out)
-    known_out = len(settled) + len(out)
-    flood = seen.suspect or _flood(connection, source, state, len(taken), len(seen.drafts) - known_out, now,
+    in_document = len(seen.drafts) + len(seen.pointers) - len(settled) - len(out)
+    flood = seen.suspect or _flood(connection, source, state, len(taken), in_document, now,
                                    delta=seen.delta, first_poll=first_poll)
     accepted: list[New] = []
     for draft, held in taken:
         again = key_of(draft) in before  # it was there all the time: as old as what a first look finds
         backlog = _backlog(source, draft, first_poll=first_poll or again, now=now)
-        if draft.pointer or (source.full_text and draft.url):
+        if draft.pointer or (source.full_text and draft.url and source.kind is not SourceKind.ARTICLE):
             waiting = Waiting(draft, flood or held, backlog, first_poll=first_poll or again)
             out.append(PassedOver(key_of(draft), PassedState.WAITING, "its page has not been read yet", draft.url,
                                   draft.title, retry_at=now, draft=as_json(waiting)))
@@ -158,6 +165,25 @@ def _revise_known(
         passed.record(connection, source_id, [p for p in anew if before_.get(p.key) is not PassedState.WAITING], now)
     poll.updated, poll.moved, poll.same = verdicts[Verdict.UPDATED], verdicts[Verdict.MOVED], verdicts[Verdict.SAME]
     return new
+
+
+def _wanted(
+    connection: Connection, source: Source, state: SourceState, seen: Seen, now: datetime, poll: Poll,
+    out: list[PassedOver],
+) -> list[Draft]:
+    """The pointers whose pages are to be read, the newest first; those that never will be go to `out`."""
+    if not seen.pointers:
+        return []
+    keys = [p.draft.url_key for p in seen.pointers if p.draft.url_key]
+    met = {row.url_key for row in articles.known(connection, state.id, [p.draft for p in seen.pointers])}
+    met |= passed.known(connection, state.id, keys).keys()
+    judged = wanted(seen.pointers, met, kind=seen.kind, first_poll=state.first_polled_at is None,
+                    backlog=None if source.backlog == FOREVER else source.backlog, now=now, limit=PAGES_AT_FIRST,
+                    since=state.first_polled_at)
+    poll.same += sum(1 for j in judged if j.want is Want.KNOWN)
+    out += [PassedOver(key_of(j.pointer.draft), PassedState.BACKLOG, j.reason, j.pointer.draft.url,
+                       j.pointer.draft.title) for j in judged if j.want is Want.PASS]
+    return [replace(j.pointer.draft, pointer=True) for j in judged if j.want in (Want.READ, Want.WAIT)]
 
 
 def _by_the_rules(source: Source, new: Sequence[Draft], out: list[PassedOver]) -> list[tuple[Draft, str]]:

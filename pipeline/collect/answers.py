@@ -57,6 +57,7 @@ class PageDraft:
 
 
 ANSWERS: dict[str, object] = {
-    "feed": FeedRead, "page": PageDraft, "listing": PointersRead, "sitemap": PointersRead, "look": Glance,
+    "feed": FeedRead, "page": PageDraft, "article": PageDraft, "listing": PointersRead, "sitemap": PointersRead,
+    "look": Glance,
 }
 """Kind of work -> the type of its answer: a dataclass, or a union of some. The answer is read as that, or refused."""

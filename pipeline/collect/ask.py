@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.accept import Poll, Seen
-from pipeline.collect.answers import FeedRead
-from pipeline.collect.children import Children, Stopped
+from pipeline.collect.children import Stopped
 from pipeline.collect.manners import (
     HOURLY,
     Interval,
@@ -24,29 +23,20 @@ from pipeline.collect.manners import (
     decide_gone,
     decide_interval,
     decide_retry,
-    decide_rhythm,
     decide_validators,
     next_poll,
 )
 from pipeline.collect.moves import Move, MoveVerdict, Whereabouts, decide_move, decide_move_back
 from pipeline.collect.pace import site_of
 from pipeline.collect.quarantine import count_offences, decide_quarantine
+from pipeline.collect.readings import Reading, Tools, read_document
 from pipeline.config import Source
 from pipeline.errors import BroadsheetError, FetchError, Refused
-from pipeline.model.sources import Hints, SourceStanding
-from pipeline.net.fetch import Fetcher, HttpStatusError, Request, Response
+from pipeline.model.sources import SourceStanding
+from pipeline.net.fetch import HttpStatusError, Request
 from pipeline.store.sources import SourceState
 
 MAX_ERROR = 1_000  # characters of an error that are kept
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What asking needs of the world."""
-
-    fetcher: Fetcher
-    children: Children
-    language: str                                     # the site's, for documents that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +54,10 @@ class Answer:
     if_ours: dict[str, Any] = field(default_factory=dict)   # the columns instead, if our own network is down
 
 
-@dataclass(slots=True)
-class Reading:
-    """What one document said, as it is put together."""
-
-    response: Response
-    seen: Seen | None = None
-    title: str = ""
-    hints: Hints | None = None
-    rhythm: Rhythm | None = None
-    body_hash: str = ""
-    fields: dict[str, Any] = field(default_factory=dict)
-
-
-def ask(source: Source, state: SourceState, tools: Tools, now: datetime, *, pushed: bool = False) -> Answer:
+def ask(
+    source: Source, state: SourceState, tools: Tools, poll: Poll, now: datetime, *, pushed: bool = False
+) -> Answer:
     """Ask a source that has an address. `pushed`: a hub has shown that it tells us of its news."""
-    poll = Poll(source.slug)
     chance = _chance(source, now)
     try:
         reading = _read(source, state, tools, now, poll)
@@ -110,27 +88,14 @@ def _read(source: Source, state: SourceState, tools: Tools, now: datetime, poll:
     if body_hash == state.body_hash and not response.delta:
         poll.not_modified = True
         return Reading(response, body_hash=body_hash)
-    read: FeedRead = tools.children.work("feed", response.url, response.body, **_arguments(source, response, now))
-    poll.notes += read.notes
-    seen = Seen(read.drafts, delta=response.delta)
-    return Reading(response, seen, read.title, read.hints, _rhythm(read, state), "" if response.delta else body_hash)
+    reading = read_document(source, state, response, tools, now, poll)
+    reading.body_hash = "" if response.delta else body_hash
+    return reading
 
 
-def _request(source: Source, url: str, state: SourceState | None = None) -> Request:
-    return Request(url, etag=state.etag if state else "", last_modified=state.last_modified if state else "",
+def _request(source: Source, url: str, state: SourceState) -> Request:
+    return Request(url, etag=state.etag, last_modified=state.last_modified,
                    allow_networks=tuple(str(n) for n in source.allow_networks))
-
-
-def _arguments(source: Source, response: Response, now: datetime) -> dict[str, object]:
-    return {"url": response.url, "content_type": response.content_type, "now": now, "language": source.language or "",
-            "topics": source.topics, "show": source.show, "rights": source.rights, "licence": source.licence}
-
-
-def _rhythm(read: FeedRead, state: SourceState) -> Rhythm:
-    """How it publishes; what it says of itself in a delta is only its latest news."""
-    found = decide_rhythm(d.published_at for d in read.drafts if d.dated)
-    newest = max((t for t in (found.newest, state.last_new_at) if t), default=None)
-    return Rhythm(found.gap or state.rhythm, newest)
 
 
 def _after_answer(
@@ -157,7 +122,8 @@ def _after_answer(
             fields["body_hash"] = reading.body_hash
         if reading.title and not source.title:
             fields["title"] = reading.title
-        if state.first_polled_at is None and reading.seen.drafts:  # an empty document is no beginning
+        # an empty document is no beginning
+        if state.first_polled_at is None and (reading.seen.drafts or reading.seen.pointers):
             fields["first_polled_at"] = now
     return fields
 

@@ -20,9 +20,10 @@ from pipeline.store.sources import SourceState
 EVERY_MINUTE = timedelta(minutes=1)
 
 
-def look_into(source: Source, folder: Path, state: SourceState, language: str, now: datetime) -> Answer:
+def look_into(
+    source: Source, folder: Path, state: SourceState, language: str, poll: Poll, now: datetime
+) -> Answer:
     """Read every document under the folder. Never raises for what is wrong with one, or with the folder."""
-    poll = Poll(source.slug)
     try:
         drafts = _drafts(source, folder, source.language or language, now, poll)
     except BroadsheetError as error:

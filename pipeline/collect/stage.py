@@ -8,6 +8,7 @@ for once; where that fails, each poll is written by itself.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,21 +17,28 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from pipeline.collect.accept import New, Poll, accept
-from pipeline.collect.ask import Answer, Tools, ask
+from pipeline.collect.ask import Answer, ask
 from pipeline.collect.children import Children, Stopped
 from pipeline.collect.documents import look_into
 from pipeline.collect.manners import ours_is_down
-from pipeline.collect.pace import Pace, is_own, site_of
+from pipeline.collect.pace import Pace, Turn, is_own, site_of
+from pipeline.collect.readings import Tools
+from pipeline.collect.readpages import PageAnswer, accept_page, ask_for_page
+from pipeline.collect.robots_cache import RobotsCache
 from pipeline.config import Config, Source
 from pipeline.errors import StoreError
 from pipeline.model.sources import SourceStanding
 from pipeline.net.fetch import Fetcher
-from pipeline.store import articles, meta, sources
+from pipeline.store import articles, meta, passed, sources
 from pipeline.store.engine import Store
+from pipeline.store.passed import PassedOver
 from pipeline.store.sources import SourceState
 
 MOST_AT_ONCE = 20_000
 """Sources of one round; more are taken up in the next."""
+
+PAGES_EACH = 20
+"""Pages of articles that one round reads for one source; more are read in the next."""
 
 GROUP = 100
 """Answers in one transaction: it must not keep other writers waiting."""
@@ -40,68 +48,74 @@ Progress = Callable[[Poll], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """A source to ask, or one of its articles' pages."""
+
     source: Source
     state: SourceState
+    page: PassedOver | None = None
 
 
 def collect(
     store: Store, config: Config, fetcher: Fetcher, now: Callable[[], datetime], *, slugs: Collection[str] = (),
     force: bool = False, progress: Progress = lambda _poll: None,
 ) -> list[Poll]:
-    """Poll the sources that are due (all that are named, with `force`), and say of each what came of it."""
+    """Poll the sources that are due (all that are named, with `force`), and say of each what came of it. Pages that
+    wait are read as well, for sources that are not due too."""
     jobs = _due(store, config, now(), slugs, force=force)
     if not jobs:
         return []
     children = Children()
-    tools = Tools(fetcher, children, config.site.language)
-    round_ = _Round(store, tools, Pace(config.collect.spacing), now)
+    tools = Tools(fetcher, children, RobotsCache(store, fetcher), config.site.language)
+    round_ = _Round(store, tools, Pace(config.collect.spacing), now, progress)
     try:
-        return round_.run(jobs, config.collect.at_once, progress)
+        return round_.run(jobs, config.collect.at_once)
     finally:
         children.close()
 
 
 def _due(store: Store, config: Config, now: datetime, slugs: Collection[str], *, force: bool) -> list[Job]:
-    by_slug = {source.slug: source for source in config.sources}
+    by_slug = {source.slug: source for source in config.sources if not slugs or source.slug in slugs}
     with store.read() as connection:
         if force:
-            states = sources.states(connection, slugs or None)
-            found = [states[slug] for slug in (slugs or by_slug) if slug in states]
+            states = sources.states(connection, by_slug)
+            found = [states[slug] for slug in by_slug if slug in states]
             found = [state for state in found if state.standing is not SourceStanding.BLOCKED]
         else:
-            found = sources.due(connection, now, MOST_AT_ONCE)
-    return [Job(by_slug[state.slug], state) for state in found
-            if state.slug in by_slug and (not slugs or state.slug in slugs)]
+            found = [state for state in sources.due(connection, now, MOST_AT_ONCE) if state.slug in by_slug]
+        asked = {state.slug for state in found}
+        waiting = [slug for slug in passed.sources_waiting(connection, now) if slug in by_slug and slug not in asked]
+        states = sources.states(connection, waiting) if waiting else {}
+        pages = [Job(by_slug[slug], states[slug], row) for slug in waiting
+                 for row in passed.waiting(connection, states[slug].id, now, PAGES_EACH)]
+    return [Job(by_slug[state.slug], state) for state in found] + pages
 
 
 class _Round:
     """One call of `collect`: threads ask, and the calling thread writes down what they bring."""
 
-    def __init__(self, store: Store, tools: Tools, pace: Pace[Job], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, tools: Tools, pace: Pace[Job], now: Callable[[], datetime], progress: Progress
+    ) -> None:
         self._store = store
         self._tools = tools
         self._pace = pace
         self._now = now
-        self._answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
-        self._unreached: list[Answer] = []   # while nobody at all has answered, it may be our own network
+        self._progress = progress
+        self._answers: SimpleQueue[tuple[Turn[Job], Answer | PageAnswer] | BaseException] = SimpleQueue()
+        self._polls: dict[str, Poll] = {}          # by slug
+        self._open: Counter[str] = Counter()       # answers that each source still waits for
+        self._unreached: list[Answer] = []         # while nobody at all has answered, it may be our own network
         self._reached = False
 
-    def run(self, jobs: Sequence[Job], at_once: int, progress: Progress) -> list[Poll]:
+    def run(self, jobs: Sequence[Job], at_once: int) -> list[Poll]:
         for job in jobs:
-            spared = job.source.url and not is_own(job.source.url, tuple(str(n) for n in job.source.allow_networks))
-            self._pace.put(job, site_of(job.source.url) if spared else "")
-        threads = [threading.Thread(target=self._work, name=f"collect-{n}", daemon=True)
-                   for n in range(min(at_once, len(jobs)))]
+            self._put(job)
+        threads = [threading.Thread(target=self._work, name=f"collect-{n}", daemon=True) for n in range(at_once)]
         for thread in threads:
             thread.start()
-        polls: list[Poll] = []
         try:
-            while len(polls) < len(jobs):
-                group = self._judged(self._group(), last=len(polls) + len(self._unreached), of=len(jobs))
-                self._write(group)
-                for answer in group:
-                    progress(answer.poll)
-                    polls.append(answer.poll)
+            while self._open:
+                self._settle(*self._group())
         except BaseException:  # Ctrl-C, above all: what is under way is broken off, or a slow source would hold us
             self._pace.close()
             self._tools.fetcher.close()
@@ -109,55 +123,78 @@ class _Round:
             raise
         for thread in threads:
             thread.join()
-        return polls
+        return list(self._polls.values())
+
+    def _put(self, job: Job) -> None:
+        slug = job.source.slug
+        self._polls.setdefault(slug, Poll(slug, pages_only=job.page is not None))
+        self._open[slug] += 1
+        url = job.page.url if job.page else job.source.url
+        networks = tuple(str(n) for n in job.source.allow_networks)
+        self._pace.put(job, site_of(url) if url and not is_own(url, networks) else "")
 
     def _work(self) -> None:
         try:
             while turn := self._pace.take():
-                try:
-                    self._answers.put(self._ask(turn.job))
-                finally:
-                    self._pace.done(turn)
+                self._answers.put((turn, self._ask(turn.job)))
         except Stopped:
             pass  # the round was broken off; nobody waits for an answer any more
         except BaseException as error:  # noqa: BLE001 - a bug must end the round, not a thread of it
             self._answers.put(error)
 
-    def _ask(self, job: Job) -> Answer:
+    def _ask(self, job: Job) -> Answer | PageAnswer:
         source, state, now = job.source, job.state, self._now()
+        poll = self._polls[source.slug]
+        if job.page is not None:
+            return ask_for_page(source, state, job.page, self._tools, poll, now)
         if source.folder is None:
-            return ask(source, state, self._tools, now)
-        return look_into(source, source.folder, state, self._tools.language, now)
+            return ask(source, state, self._tools, poll, now)
+        return look_into(source, source.folder, state, self._tools.language, poll, now)
 
-    def _group(self) -> list[Answer]:
+    def _group(self) -> tuple[list[Turn[Job]], list[Answer | PageAnswer]]:
         """Wait for an answer, and take what else is ready."""
-        group: list[Answer] = []
-        waiting: Answer | BaseException = self._answers.get()
+        turns, group = [], []
+        waiting = self._answers.get()
         with suppress(Empty):
             while True:
                 if isinstance(waiting, BaseException):
                     raise waiting
-                group.append(waiting)
+                turns.append(waiting[0])
+                group.append(waiting[1])
                 if len(group) == GROUP:
                     break
                 waiting = self._answers.get_nowait()
-        return group
+        return turns, group
 
-    def _judged(self, group: list[Answer], *, last: int, of: int) -> list[Answer]:
+    def _settle(self, turns: list[Turn[Job]], group: list[Answer | PageAnswer]) -> None:
+        """Write a group down, queue the pages that it made wait, and say which sources are done."""
+        judged = self._judged(group)
+        self._write(judged)
+        for job in self._pages_of(judged):
+            self._put(job)
+        for turn in turns:  # only now, or the threads would find nothing left to do and end
+            self._pace.done(turn)
+        for answer in judged:
+            slug = answer.source.slug
+            self._open[slug] -= 1
+            if not self._open[slug]:
+                del self._open[slug]
+                self._progress(self._polls[slug])
+
+    def _judged(self, group: list[Answer | PageAnswer]) -> list[Answer | PageAnswer]:
         """Keep back what could not be reached until somebody answers, or nobody did: then it is our own fault."""
-        arrived = last + len(group)
-        self._reached = self._reached or any(answer.reached for answer in group)
-        self._unreached += [answer for answer in group if answer.reached is False]
-        out = [answer for answer in group if answer.reached is not False]
-        if not (self._reached or arrived == of):
+        lost = [answer for answer in group if isinstance(answer, Answer) and answer.reached is False]
+        out = [answer for answer in group if not (isinstance(answer, Answer) and answer.reached is False)]
+        self._reached = self._reached or any(a.reached for a in out if isinstance(a, Answer))
+        self._unreached += lost
+        if not (self._reached or self._open.total() == len(self._unreached) + len(out)):
             return out
-        sites = len({answer.site for answer in self._unreached})
-        ours = ours_is_down(sites, int(self._reached))
+        ours = ours_is_down(len({answer.site for answer in self._unreached}), int(self._reached))
         out += [replace(answer, fields=answer.if_ours) if ours else answer for answer in self._unreached]
         self._unreached = []
         return out
 
-    def _write(self, group: list[Answer]) -> None:
+    def _write(self, group: list[Answer | PageAnswer]) -> None:
         """Write the group; if that fails as a whole, each by itself, so that one of them takes no other along."""
         if not group:
             return
@@ -170,13 +207,23 @@ class _Round:
                 except StoreError as error:  # nothing of it is stored, and it is read again when it is due again
                     answer.poll.error = str(error)
 
+    def _pages_of(self, group: list[Answer | PageAnswer]) -> list[Job]:
+        asked = [answer for answer in group if isinstance(answer, Answer) and answer.poll.waiting]
+        if not asked:
+            return []
+        with self._store.read() as connection:
+            states = sources.states(connection, [answer.source.slug for answer in asked])
+            return [Job(answer.source, states[answer.source.slug], row) for answer in asked
+                    if answer.source.slug in states
+                    for row in passed.waiting(connection, answer.state.id, answer.at, PAGES_EACH)]
 
-def write_answers(store: Store, answers: Sequence[Answer]) -> None:
+
+def write_answers(store: Store, answers: Sequence[Answer | PageAnswer]) -> None:
     """One transaction. A poll whose source was changed, blocked or taken out meanwhile is dropped."""
     done: list[tuple[Poll, Poll]] = []
     with store.write() as connection:
         meta.take(connection, meta.ACCEPTED, 0)  # the first lock of all who accept, so that nobody waits in a ring
-        now_there = sources.states(connection, [a.source.slug for a in answers])
+        now_there = sources.states(connection, {a.source.slug for a in answers})
         records: list[tuple[int, Mapping[str, Any]]] = []
         new: list[New] = []
         for answer in answers:
@@ -184,10 +231,12 @@ def write_answers(store: Store, answers: Sequence[Answer]) -> None:
             done.append((answer.poll, counted))
             if state is None or not _still_meant(answer.state, state):
                 counted.notes.append("it was changed or blocked while it was asked: what came is left out")
-                continue
-            if answer.seen is not None:
-                new += accept(connection, answer.source, state, answer.seen, answer.at, counted)
-            records.append((state.id, answer.fields))
+            elif isinstance(answer, PageAnswer):
+                new += accept_page(connection, answer, state, counted)
+            else:
+                if answer.seen is not None:
+                    new += accept(connection, answer.source, state, answer.seen, answer.at, counted)
+                records.append((state.id, answer.fields))
         articles.add_all(connection, new, answers[-1].at)
         sources.record_polls(connection, records)
     for poll, counted in done:  # only now: what is not committed did not happen

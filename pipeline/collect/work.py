@@ -8,14 +8,15 @@ Only `child` imports this: the parsers load in the child, and the parent stays s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from pipeline.collect.answers import FeedRead, PageDraft
 from pipeline.collect.findings import Glance, PointersRead
-from pipeline.collect.identify import make_drafts
+from pipeline.collect.identify import make_draft, make_drafts
 from pipeline.collect.parse import parse_feed
-from pipeline.model.articles import Draft, Show
+from pipeline.model.articles import Draft, Found, Show
 
 
 def feed(
@@ -47,6 +48,17 @@ def page(
     return PageDraft(made, read.refused or made.text_note.partition(": ")[2] or "the page gives no text")
 
 
+def article(
+    body: bytes, *, url: str, now: datetime, content_type: str = "", headers: Mapping[str, str] | None = None,
+    language: str = "", topics: tuple[str, ...] = (), show: Show = Show.SUMMARY, rights: str = "", licence: str = "",
+) -> PageDraft:
+    """Read a page that is an article by itself, and a source of this one article."""
+    pointer = make_draft(Found("", url=url, pointer=True), source_url=url, now=now, language=language, topics=topics,
+                         show=show, rights=rights, licence=licence)
+    return page(body, url=url, now=now, draft=replace(pointer, pointer=True), content_type=content_type,
+                headers=headers, show=show)
+
+
 def listing(body: bytes, **arguments: Any) -> PointersRead:
     """Read a page that lists articles: see `listing_pointers`."""
     from pipeline.collect.pointing import listing_pointers  # noqa: PLC0415
@@ -69,6 +81,6 @@ def look(body: bytes, **arguments: Any) -> Glance:
 
 
 WORK: dict[str, Callable[..., Any]] = {
-    "feed": feed, "page": page, "listing": listing, "sitemap": sitemap, "look": look,
+    "feed": feed, "page": page, "article": article, "listing": listing, "sitemap": sitemap, "look": look,
 }
 """Kind of work -> its function. What only some sources need is imported in the function."""

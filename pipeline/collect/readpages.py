@@ -1,0 +1,157 @@
+"""An article's own page: asked for where its site allows that, read by a child, and joined to what its source said.
+
+    may it be fetched? (robots.txt) | fetch | may it be kept? what stands there? (a child) -> PageAnswer
+    PageAnswer | rules, backlog, known already? -> an article, or `passed_over` with a reason, or a later try
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pipeline.collect.accept import New, Poll, count_new
+from pipeline.collect.answers import PageDraft
+from pipeline.collect.changes import describe_change
+from pipeline.collect.children import Stopped
+from pipeline.collect.decide import Known, KnownIndex, decide_backlog, match_all
+from pipeline.collect.readings import Tools
+from pipeline.collect.rules import Take, decide_rules
+from pipeline.collect.waiting import Waiting, from_json, retry_after
+from pipeline.config import FOREVER, Source
+from pipeline.errors import BroadsheetError
+from pipeline.model.articles import Draft
+from pipeline.model.sources import PassedState
+from pipeline.net.fetch import HttpStatusError, Request
+from pipeline.store import Connection, articles, passed
+from pipeline.store.articles import Acceptance
+from pipeline.store.passed import PassedOver
+from pipeline.store.sources import SourceState
+
+FROM_PAGE = "the page's own text"
+"""What is noted of an article that has it."""
+
+ACCEPT = "text/html, application/xhtml+xml;q=0.9, */*;q=0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What came of asking for one article's page. `draft` is the article with its page's text; None where there is
+    none, with the `reason`, and `final` where asking again would not help."""
+
+    source: Source
+    state: SourceState
+    row: PassedOver
+    poll: Poll
+    at: datetime
+    draft: Draft | None = None
+    reason: str = ""
+    final: bool = False
+
+
+def ask_for_page(
+    source: Source, state: SourceState, row: PassedOver, tools: Tools, poll: Poll, now: datetime
+) -> PageAnswer:
+    """Ask for one page. Never raises for anything that its site did."""
+    waiting = from_json(row.draft or {})
+    networks = tuple(str(n) for n in source.allow_networks)
+
+    def no(reason: str, *, final: bool) -> PageAnswer:
+        return PageAnswer(source, state, row, poll, now, None, reason, final)
+
+    try:
+        verdict = tools.robots.may_fetch(waiting.draft.url, now, networks)
+        if not verdict.allowed:
+            return no(verdict.reason, final=not verdict.later)
+        response = tools.fetcher.fetch(Request(waiting.draft.url, allow_networks=networks, accept=ACCEPT, deltas=False))
+        elsewhere = tools.robots.may_fetch(response.url, now, networks)
+        if not elsewhere.allowed:  # a redirect led to a page that may not be read
+            return no(elsewhere.reason, final=not elsewhere.later)
+        read: PageDraft = tools.children.work(
+            "page", response.url, response.body, url=response.url, now=now, content_type=response.content_type,
+            headers={"x-robots-tag": response.headers.get("x-robots-tag", "")}, draft=waiting.draft, show=source.show)
+    except Stopped:
+        raise
+    except HttpStatusError as error:
+        return no(f"its page answers {error.status}", final=error.permanent)
+    except BroadsheetError as error:
+        return no(f"its page can't be read: {error.cause}", final=False)
+    if read.refused:
+        return no(read.refused, final=True)
+    return PageAnswer(source, state, row, poll, now, read.draft)
+
+
+def accept_page(connection: Connection, answer: PageAnswer, state: SourceState, poll: Poll) -> list[New]:
+    """Write what follows from one page, and return the article where it is new."""
+    source, row, now = answer.source, answer.row, answer.at
+    waiting = from_json(row.draft or {})
+    draft = answer.draft
+    if draft is None:
+        attempts = row.attempts + 1
+        wait = None if answer.final else retry_after(waiting, attempts)
+        if wait is not None:
+            passed.record(connection, state.id, [replace(row, attempts=attempts, retry_at=now + wait,
+                                                         reason=answer.reason)], now)
+            return []
+        if waiting.draft.pointer:
+            kind = PassedState.REFUSED if answer.final else PassedState.FAILED
+            _pass_over(connection, state, row, kind, answer.reason, now, poll)
+            return []
+        draft = replace(waiting.draft, text_note=f"without its page: {answer.reason}")
+    if row.article_id is not None:
+        _revise(connection, row, draft, now, poll, has_page=answer.draft is not None)
+        passed.forget(connection, state.id, [row.key])
+        return []
+    ruling = decide_rules(draft, source.include, source.exclude, source.hold)
+    if ruling.verdict is Take.EXCLUDE:
+        _pass_over(connection, state, row, PassedState.EXCLUDED, ruling.reason, now, poll)
+        return []
+    if waiting.draft.pointer and (known := _known_as(connection, state, [draft])):
+        told = f"it is article {known}, under another address"
+        _pass_over(connection, state, row, PassedState.REFUSED, told, now, poll)
+        return []
+    held = waiting.held or (ruling.reason if ruling.verdict is Take.HOLD else "")
+    feeds_only = waiting.feeds_only or _too_old(source, state, waiting, draft, now)
+    new: list[New] = [(state.id, draft, Acceptance(source.show, mailable=not feeds_only, reason=feeds_only, held=held))]
+    passed.forget(connection, state.id, [row.key])
+    count_new(poll, new)
+    return new
+
+
+def _pass_over(
+    connection: Connection, state: SourceState, row: PassedOver, kind: PassedState, reason: str, now: datetime,
+    poll: Poll,
+) -> None:
+    passed.record(connection, state.id, [replace(row, state=kind, reason=reason, retry_at=None, draft=None)], now)
+    poll.passed += 1
+
+
+def _revise(
+    connection: Connection, row: PassedOver, draft: Draft, now: datetime, poll: Poll, *, has_page: bool
+) -> None:
+    """Without its page a changed article keeps the text it had: the source's own words are only part of it."""
+    before = articles.by_id(connection, row.article_id or 0)
+    if not has_page and before.text_note == FROM_PAGE:
+        draft = replace(draft, html=before.html, summary=before.summary, text_note=before.text_note)
+    articles.revise(connection, before.id, draft, now, changed=describe_change(before, draft))
+    poll.updated += 1
+
+
+def _known_as(connection: Connection, state: SourceState, drafts: Sequence[Draft]) -> int | None:
+    """The known article that a page turned out to be."""
+    index = KnownIndex.of(Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
+                          for row in articles.known(connection, state.id, drafts))
+    found = match_all(drafts, index)[0][1]
+    return found.id if found else None
+
+
+def _too_old(source: Source, state: SourceState, waiting: Waiting, draft: Draft, now: datetime) -> str:
+    """Judge by the page's date what a listing or sitemap did not date: what was published long before the source was
+    first read was there all the time."""
+    if not waiting.draft.pointer or source.backlog == FOREVER:
+        return ""
+    if waiting.first_poll:
+        return decide_backlog(draft, first_poll=True, backlog=source.backlog, now=state.first_polled_at or now)
+    if draft.dated and state.first_polled_at and state.first_polled_at - draft.published_at > source.backlog:
+        return f"published on {draft.published_at:%Y-%m-%d}, as its page says, long before the source was first read"
+    return ""
