@@ -58,8 +58,13 @@ def fields_of(element: etree._Element) -> Fields:
     """Return the children of `element` by name, those of a media:group among them."""
     fields: Fields = {}
     for child in element:
-        if name := name_of(child):
-            fields.setdefault(name, []).append(child)
+        tag: object = child.tag
+        if isinstance(tag, str):
+            name = _name(tag)
+            if name in fields:
+                fields[name].append(child)
+            else:
+                fields[name] = [child]
             if name == "media:group":
                 for grandchild in child:
                     fields.setdefault(name_of(grandchild), []).append(grandchild)
@@ -74,7 +79,11 @@ def text_of(element: etree._Element) -> str:
 
 def first_text(fields: Fields, *names: str) -> str:
     """Return the first text that is there, in the order of `names`."""
-    return next((text for name in names for e in fields.get(name, ()) if (text := text_of(e))), "")
+    for name in names:
+        for element in fields.get(name, ()):
+            if text := text_of(element):
+                return text
+    return ""
 
 
 def href_of(element: etree._Element) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pipeline.collect.extras import legal_extras
 from pipeline.model.articles import Draft, Enclosure, Found, Show
-from pipeline.text.clean import clean_html, lead_text, read_words, summarise
+from pipeline.text.clean import clean_html, read_words, summarise, words_of
 from pipeline.text.legal import one_line
 from pipeline.text.urls import absolute, strip_tracking, url_key
 
@@ -29,10 +29,13 @@ TITLE_WORDS = 12
 OWN_SUMMARY_WORDS = 120                      # what an author of ours wrote as a summary is not cut to 60
 MAX_GUID, MAX_NAME, MAX_TOPIC, MAX_TOPICS = 500, 200, 50, 20  # characters, and how many
 
+TEASER = 1_000                               # characters at the end of a text, where a teaser would stand
+
 _MORE = re.compile(
     r"\s*(?:\[\s*(?:…|\.\.\.|&hellip;)\s*\]|(?:continue reading|read more|read the full \w+)\b[^.!?]{0,120}[→»…]*)\s*$",
     re.IGNORECASE,
 )
+_MORE_SIGNS = ("continue reading", "read more", "read the full")
 _APPEARED = re.compile(r"\s*The post .{1,300} (?:first appeared|appeared first) on .{1,200}$", re.DOTALL)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
@@ -82,17 +85,17 @@ def make_draft(
     url = strip_tracking(absolute(found.url, source_url))
     base = url or source_url
     html = clean_html(found.html, base_url=base)
-    text, lead = read_words(html)
-    title = one_line(found.title) or _title_from(text, url, found.guid)
+    words = read_words(html)
+    title = one_line(found.title) or _title_from(words.line, url, found.guid)
     published, dated = _published(found.published_at, now)
     return Draft(
         guid=one_line(found.guid, MAX_GUID) if len(found.guid) <= MAX_GUID else _digest(found.guid),
         url=url,
         url_key=url_key(url),
-        content_hash=_digest(" ".join(f"{title}\n{text}".split())),
+        content_hash=_digest(f"{title} {words.line}".rstrip()),
         title=title,
         author=one_line(found.author, MAX_NAME),
-        summary=_summary(found.summary, lead or text, base, show),
+        summary=_summary(found.summary, words.lead or words.text, show),
         html=html,
         published_at=published,
         dated=dated,
@@ -138,18 +141,23 @@ def _utc(when: datetime | None) -> datetime | None:
         return None
 
 
-def _summary(own: str, text: str, base_url: str, show: Show) -> str:
+def _summary(own: str, text: str, show: Show) -> str:
     """Plain text. Of others' work we give 60 words, whatever the source calls its summary."""
     words = OWN_SUMMARY_WORDS if show is Show.FULL else 60
-    if own.strip() and (given := _without_teaser(lead_text(clean_html(own, base_url=base_url)))):
+    if own.strip() and (given := _without_teaser(words_of(own).lead)):
         return summarise(given, words)
     return summarise(_without_teaser(text))
 
 
 def _without_teaser(text: str) -> str:
     """Drop what a blog's software adds after its excerpt: "[…]", "Continue reading", "The post X appeared …"."""
-    text = _APPEARED.sub("", text)
-    shorter = _MORE.sub("", text)
+    head, tail = text[:-TEASER], text[-TEASER:]
+    if "appeared" in tail:
+        tail = _APPEARED.sub("", tail)
+    if not (tail.rstrip().endswith("]") or any(sign in tail.lower() for sign in _MORE_SIGNS)):
+        return head + tail
+    text = head + tail
+    shorter = head + _MORE.sub("", tail)
     return shorter + "…" if shorter and shorter != text and shorter[-1].isalnum() else shorter
 
 
@@ -191,7 +199,7 @@ def _trustworthy_guids(drafts: list[Draft]) -> list[Draft]:
 
 
 def _trustworthy_urls(drafts: list[Draft]) -> list[Draft]:
-    keyed = [replace(d, url_key="") if _is_front_page(d.url) else d for d in drafts]
+    keyed = [replace(d, url_key="") if d.url_key and _is_front_page(d.url) else d for d in drafts]
     shared = _shared_keys(keyed)
     keyed = [replace(d, url_key=_with_fragment(d)) if d.url_key in shared else d for d in keyed]
     shared = _shared_keys(keyed)
@@ -212,8 +220,7 @@ def _with_fragment(draft: Draft) -> str:
 
 
 def _is_front_page(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.path in ("", "/") and not parts.query and not parts.fragment
+    return url.endswith("/") and url.count("/") == 3
 
 
 def _without_repeats(drafts: list[Draft]) -> list[Draft]:

@@ -6,7 +6,7 @@ import html
 import re
 
 from pipeline.collect.elements import MAX_FIELD
-from pipeline.text.clean import clean_html, visible_text
+from pipeline.text.clean import words_of
 
 _MARKUP = re.compile(
     r"</?(?:a|abbr|b|blockquote|br|cite|code|dd|del|div|dl|dt|em|figure|font|h[1-6]|hr|i|iframe|img|ins|kbd|li|ol|p|"
@@ -38,4 +38,4 @@ def html_of_plain(text: str) -> str:
 def plain_of(text: str) -> str:
     """Return a title or a name as plain text."""
     text = text[:MAX_FIELD]
-    return visible_text(clean_html(text)) if is_markup(text) else text
+    return words_of(text).text if is_markup(text) else text

@@ -24,7 +24,7 @@ from pipeline.collect.hints import hints_of
 from pipeline.collect.markup import html_of, html_of_plain, is_markup, plain_of
 from pipeline.model.articles import Enclosure, Found
 from pipeline.model.sources import Hints
-from pipeline.text.clean import clean_html, visible_text
+from pipeline.text.clean import clean_html, words_of
 from pipeline.text.legal import one_line
 
 MAX_NAMES = 20        # authors or categories of one article
@@ -91,7 +91,7 @@ def read_item(item: etree._Element, channel: Channel) -> Found:
     if "media:content" in fields:
         fields = with_files_own(fields)
     url, guid = _address(item, fields)
-    content, summary = _texts(fields)
+    content, summary = _texts(fields, url)
     published, updated = _published(fields), _updated(fields)
     names = _people(fields, "author", "atom:author", "dc:creator", "itunes:author")
     return Found(
@@ -119,7 +119,7 @@ def _title(fields: Fields) -> str:
     return plain_of(first_text(fields, "title", "dc:title", "media:title", "itunes:title"))
 
 
-def _construct(element: etree._Element, *, plain: bool = False) -> str:
+def _construct(element: etree._Element, url: str = "", *, plain: bool = False) -> str:
     """Return an Atom text construct (RFC 4287 section 3.1) as HTML, or as plain text."""
     kind = (element.get("type") or "text").lower()
     if kind in ("xhtml", "application/xhtml+xml") or len(element):
@@ -132,43 +132,45 @@ def _construct(element: etree._Element, *, plain: bool = False) -> str:
     else:
         return text_of(element) if plain else html_of_plain(text_of(element))
     if plain:
-        return visible_text(clean_html(markup))
-    return _with_base(markup, element)
+        return words_of(markup).text
+    return _with_base(markup, element, url)
 
 
 _RELATIVE = re.compile(r"\b(?:href|src)\s*=\s*[\"']?(?!https?:|mailto:|data:)", re.IGNORECASE)
 _XHTML_PREFIX = re.compile(r"(</?)[A-Za-z][\w.-]*:(?=[A-Za-z])")
 
 
-def _with_base(markup: str, element: etree._Element) -> str:
-    """Join relative addresses to an absolute xml:base; without one they are the article's page's."""
+def _with_base(markup: str, element: etree._Element, url: str) -> str:
+    """Join relative addresses to an absolute xml:base; without one they are the article's page's, which is `url`."""
     base = element.base or ""
-    if not base.startswith(("http://", "https://")) or not _RELATIVE.search(markup):
+    if base == url or not base.startswith(("http://", "https://")) or not _RELATIVE.search(markup):
         return markup
     return clean_html(markup, base_url=base)
 
 
-def _texts(fields: Fields) -> tuple[str, str]:
+def _texts(fields: Fields, url: str) -> tuple[str, str]:
     """Return (content, summary) as HTML. What stands alone is the content; a player's frame is neither."""
     rich = ""
     for element in (*fields.get("atom:content", ()), *fields.get("xhtml:body", ()), *fields.get("xhtml:div", ())):
         if not element.get("src"):
-            rich = rich or (_construct(element) if name_of(element) == "atom:content" else _markup_of(element))
+            rich = rich or (
+                _construct(element, url) if name_of(element) == "atom:content" else _markup_of(element, url))
     for element in fields.get("content:encoded", ()):
-        rich = rich or _with_base(html_of(text_of(element)), element)
+        rich = rich or _with_base(html_of(text_of(element)), element, url)
     short = ""
     for element in fields.get("atom:summary", ()):
-        short = short or _construct(element)
+        short = short or _construct(element, url)
     for name in ("description", "atom:tagline", "dcterms:abstract", "dc:description", "itunes:summary"):
         for element in fields.get(name, ()):
-            short = short or _with_base(html_of(text_of(element)), element)
+            short = short or _with_base(html_of(text_of(element)), element, url)
     if not rich and not short:
         short = html_of_plain(first_text(fields, "media:description", "itunes:subtitle", "media:text"))
     return (rich, short) if rich else (short, "")
 
 
-def _markup_of(element: etree._Element) -> str:
-    return _with_base(_XHTML_PREFIX.sub(r"\1", etree.tostring(element, encoding="unicode", method="html")), element)
+def _markup_of(element: etree._Element, url: str) -> str:
+    markup = _XHTML_PREFIX.sub(r"\1", etree.tostring(element, encoding="unicode", method="html"))
+    return _with_base(markup, element, url)
 
 
 def _address(item: etree._Element, fields: Fields) -> tuple[str, str]:
@@ -209,7 +211,11 @@ def _updated(fields: Fields) -> datetime | None:
 
 
 def _date(fields: Fields, *names: str) -> datetime | None:
-    return next((d for name in names for e in fields.get(name, ()) if (d := parse_date(text_of(e)[:200]))), None)
+    for name in names:
+        for element in fields.get(name, ()):
+            if when := parse_date(text_of(element)[:200]):
+                return when
+    return None
 
 
 def _people(fields: Fields, *names: str) -> list[str]:

@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import html
 import re
-from collections import Counter
-from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import nh3
 
 from pipeline.text import urls
 from pipeline.text.legal import legal_text
-from pipeline.text.words import lead_text, read_words, summarise, text_with_links, visible_text
+from pipeline.text.nesting import MANY_TAGS, MAX_DEPTH, deepest, settled, shallow
+from pipeline.text.words import Words, lead_text, read_words, summarise, text_with_links, visible_text
 
 __all__ = ["MAX_DEPTH", "MAX_HTML", "clean_html", "lead_text", "read_words", "shallow", "summarise", "text_with_links",
-           "visible_text"]
+           "visible_text", "words_of"]
 
 MAX_HTML = 1_000_000  # characters; a text node of 10 MB makes libxml2 drop everything after it, silently
-MAX_DEPTH = 100       # elements; the same happens to what is nested 255 deep, and 20,000 deep cost nh3 1.5 s
 
 _BOXES = "section article main header footer aside nav address details summary center fieldset".split()
 """They become a plain <div>: dropping them outright would glue the words of two blocks together."""
@@ -57,19 +55,27 @@ _HIDDEN = re.compile(
 )
 _PASSES = 5
 
-_IMG = re.compile(r"<img\b[^>]*>")
-_PIXEL = re.compile(r' (?:width|height)="0*[01]?"| style=')
+_BAD_IMG = re.compile(r"""<img\b(?:(?![^>]* src=")|[^>]*(?: (?:width|height)="0*[01]?"| style=))[^>]*>""")
 _BOX = re.compile(rf"(</?)(?:{'|'.join(_BOXES)})(?=[ >])")
 _HEADING = re.compile(r"(</?h)([1-6])(?=[ >])")
 _NOSCRIPT = re.compile(r"</?noscript\b[^<>]*>", re.IGNORECASE)  # holds the picture that a script would load
-_LONG_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9]*)\s[^<>]{20000,}>")  # 100,000 attributes cost nh3 2 s
+LONG_TAG = 20_000     # characters; 100,000 attributes cost nh3 2 s
+_LONG_TAG = re.compile(rf"<([A-Za-z][A-Za-z0-9]*)\s[^<>]{{{LONG_TAG},}}>")
 _MARKUP = re.compile("([<>=])")
 _OVERLAY = "\u0338"  # NFC composes it with a "<", "=" or ">" before it: markup would turn into text
 
-_TOKEN = re.compile(r"<!--|<(/?)([A-Za-z][A-Za-z0-9]*)")
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_CLOSED_BY_ITS_OWN = frozenset("p li dt dd tr td th option".split())
-_RAW_END = {name: re.compile(rf"</{name}[^>]*>?", re.IGNORECASE) for name in ("script", "style")}
+# Attributes as nh3 writes them that are right as they are: nearly all, so that only others are looked at in Python.
+_WORD = r"""(?:[^"\s&]|&(?!nbsp;))++"""
+_FINE = "|".join((
+    rf' (?:href|src)="{urls.ESCAPED}"',
+    rf' (?:alt|title)="(?:{_WORD}(?: {_WORD})*+)?"',
+    r' (?:width|height|start)="[0-9]{1,4}"',
+    r' (?:colspan|rowspan)="[0-9]{1,2}"',
+    r' dir="(?:ltr|rtl|auto)"',
+    rf' lang="{_LANG.pattern}"',
+))
+_ODD_TAG = re.compile(rf"<([a-z0-9]++)(?!(?:{_FINE})*+>)([^>]*)>")
+_ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 
 
 def clean_html(source: str, *, base_url: str = "") -> str:
@@ -80,73 +86,36 @@ def clean_html(source: str, *, base_url: str = "") -> str:
     article has its own. What is longer than MAX_HTML is cut, what nests deeper than MAX_DEPTH is flattened.
     `clean_html(clean_html(x)) == clean_html(x)`.
     """
-    text = _NOSCRIPT.sub("", _LONG_TAG.sub(r"<\1>", _legal_html(source[:MAX_HTML])))
+    text = _admitted(source)
     if "<" not in text and "&" not in text:
-        return html.escape(text, quote=False).strip()
-    text = shallow(text)
-    cleaner = _cleaner(base_url)
+        return _legal_html(html.escape(text, quote=False).strip())
+    clean = _cleaner().clean
     for _ in range(_PASSES):
-        text = _own_rules(cleaner.clean(text))
-        if _depth(text) > MAX_DEPTH:
+        text = _own_rules(_with_attributes(clean(text), base_url))
+        if _OVERLAY not in text and settled(text):
+            return text
+        if deepest(text) > MAX_DEPTH:
             text = shallow(text)
-        elif _own_rules(_structure().clean(text)) == text:
+        elif _own_rules(clean(text)) == text:
             return text
     return _as_plain_text(text)  # it reads differently each time it is read: nobody gets to see its markup
 
 
-def shallow(source: str, limit: int = MAX_DEPTH) -> str:
-    """Return `source` with comments, scripts and styles out, and without the tags that nest deeper than `limit`.
-
-    It counts in one linear pass, before any parser sees the text. It is a cap on cost, not a sanitiser.
-    """
-    if source.count("<") <= limit and "<!--" not in source:
-        return source
-    out: list[str] = []
-    stack: list[tuple[str, bool]] = []  # name, kept
-    open_names: Counter[str] = Counter()
-    depth = copied = position = 0
-    while token := _TOKEN.search(source, position):
-        start, position = token.start(), token.end()
-        name = (token[2] or "").lower()
-        if not name or (name in _RAW_END and not token[1]):
-            out.append(source[copied:start])
-            copied = position = _skip(source, position, name)
-            continue
-        if name in _VOID:
-            continue
-        kept = True
-        if token[1]:
-            if not open_names[name]:
-                continue
-            while stack:
-                top, kept = stack.pop()
-                open_names[top] -= 1
-                depth -= kept
-                if top == name:
-                    break
-        else:
-            if name in _CLOSED_BY_ITS_OWN and stack and stack[-1][0] == name:
-                depth -= stack.pop()[1]
-                open_names[name] -= 1
-            kept = depth < limit
-            stack.append((name, kept))
-            open_names[name] += 1
-            depth += kept
-        if not kept:
-            out.append(source[copied:start])
-            end = source.find(">", position)
-            copied = position = end + 1 if end >= 0 else len(source)
-    out.append(source[copied:])
-    return "".join(out)
+def words_of(source: str) -> Words:
+    """Return what can be read in foreign HTML, for less than cleaning it costs: nobody will see its markup."""
+    text = _admitted(source)
+    if "<" not in text and "&" not in text:
+        return read_words(html.escape(text, quote=False))
+    return read_words(_own_rules(_tags_only().clean(text)))
 
 
-def _skip(source: str, position: int, name: str) -> int:
-    """Return where a comment ("" for its name), a script or a style ends."""
-    if not name:
-        end = source.find("-->", position)
-        return end + 3 if end >= 0 else len(source)
-    closing = _RAW_END[name].search(source, position)
-    return closing.end() if closing else len(source)
+def _admitted(source: str) -> str:
+    text = _legal_html(source[:MAX_HTML])
+    if "<" in text:
+        text = _NOSCRIPT.sub("", _LONG_TAG.sub(r"<\1>", text) if len(text) > LONG_TAG else text)
+        if text.count("<") > MANY_TAGS:
+            text = shallow(text)
+    return text
 
 
 def _legal_html(source: str) -> str:
@@ -162,66 +131,64 @@ def _without_leading_overlay(part: str) -> str:
     return part[:end].replace(_OVERLAY, "") + part[end:]
 
 
-@lru_cache(maxsize=64)
-def _cleaner(base_url: str) -> nh3.Cleaner:
-    def attribute(_tag: str, name: str, value: str) -> str | None:
-        if name == "href":
-            return urls.link(value, base_url) or None
-        if name == "src":
-            return urls.absolute(value, base_url) or None
-        if name == "style":
-            return "hidden" if _HIDDEN.search(value) else None
-        if name == "dir":
-            return value.lower() if value.lower() in ("ltr", "rtl", "auto") else None
-        if name == "lang":
-            return value if _LANG.fullmatch(value) else None
-        if name in _NUMBERS:
-            digits = re.fullmatch(r"\s*(\d+)(?:\.\d+)?\s*(?:px)?\s*", value, re.ASCII)
-            return digits[1] if digits and len(digits[1]) <= _NUMBERS[name] else None
-        return " ".join(legal_text(value).split())
-
-    return _new_cleaner(attribute)
-
-
 @lru_cache(maxsize=1)
-def _structure() -> nh3.Cleaner:
-    """Reads once more what was cleaned. What `attribute` returned it would return again, so it is not asked."""
-    return _new_cleaner(None)
-
-
-def _new_cleaner(attribute: Callable[[str, str, str], str | None] | None) -> nh3.Cleaner:
+def _cleaner() -> nh3.Cleaner:
+    """It knows nothing of the addresses' base, so that there is one for all: making one costs as much as cleaning."""
     return nh3.Cleaner(
         tags=_TAGS,
         clean_content_tags=_DROP_WITH_CONTENT,
         attributes=_ATTRIBUTES,
-        attribute_filter=attribute,
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
         strip_comments=True,
     )
 
 
+@lru_cache(maxsize=1)
+def _tags_only() -> nh3.Cleaner:
+    return nh3.Cleaner(tags=_TAGS, clean_content_tags=_DROP_WITH_CONTENT, attributes={}, link_rel=None)
+
+
+def _with_attributes(cleaned: str, base_url: str) -> str:
+    """Judge the attributes that nh3 let through. It writes one form of each tag and escapes "<" and ">" everywhere
+    else, so that patterns see tags and nothing but tags, here and in _own_rules."""
+    return _ODD_TAG.sub(partial(_mended_tag, base_url), cleaned)
+
+
+def _mended_tag(base_url: str, tag: re.Match[str]) -> str:
+    kept = ((name, _attribute(name, html.unescape(value), base_url)) for name, value in _ATTRIBUTE.findall(tag[2]))
+    return "<" + tag[1] + "".join(f' {name}="{_escaped(value)}"' for name, value in kept if value is not None) + ">"
+
+
+def _escaped(value: str) -> str:
+    """As nh3 does it."""
+    return html.escape(value, quote=False).replace('"', "&quot;").replace("\u00a0", "&nbsp;")
+
+
+def _attribute(name: str, value: str, base_url: str) -> str | None:
+    if name == "href":
+        return urls.link(value, base_url) or None
+    if name == "src":
+        return urls.absolute(value, base_url) or None
+    if name == "style":
+        return "hidden" if _HIDDEN.search(value) else None
+    if name == "dir":
+        return value.lower() if value.lower() in ("ltr", "rtl", "auto") else None
+    if name == "lang":
+        return value if _LANG.fullmatch(value) else None
+    if name in _NUMBERS:
+        digits = re.fullmatch(r"\s*(\d+)(?:\.\d+)?\s*(?:px)?\s*", value, re.ASCII)
+        return digits[1] if digits and len(digits[1]) <= _NUMBERS[name] else None
+    return " ".join(legal_text(value).split())
+
+
 def _own_rules(cleaned: str) -> str:
-    """What nh3 can't say. It writes one form of each tag and escapes "<" and ">" everywhere else, so these
-    patterns see tags and nothing but tags."""
+    """What nh3 can't say."""
     text = _legal_html(cleaned)  # "&#8238;" and "&#11;" have become characters only now
-    text = _IMG.sub(lambda m: "" if ' src="' not in m[0] or _PIXEL.search(m[0]) else m[0], text)
-    text = _BOX.sub(r"\1div", text)
+    text = _BOX.sub(r"\1div", _BAD_IMG.sub("", text))
     if "<h1" in text:
         text = _HEADING.sub(lambda m: f"{m[1]}{min(6, int(m[2]) + 1)}", text)
     return text.strip()
-
-
-def _depth(cleaned: str) -> int:
-    """Return how deep nh3's output nests, or 0 where it can't be too deep."""
-    if cleaned.count("<") <= MAX_DEPTH:
-        return 0
-    deepest = depth = 0
-    for token in _TOKEN.finditer(cleaned):
-        if token[2] not in _VOID:
-            depth += -1 if token[1] else 1
-            deepest = max(deepest, depth)
-    return deepest
 
 
 def _as_plain_text(cleaned: str) -> str:

@@ -22,7 +22,7 @@ _LINE_ENDS = "\r\x0b\x0c\x85\u2028\u2029"
 _DROP = re.compile(f"[{_DROPPED}]")
 _LINE_END = re.compile(f"\r\n|[{_LINE_ENDS}]")
 _SUSPECT = re.compile(f"[{_DROPPED}{_LINE_ENDS}]")
-_LONG_RUN = re.compile(rf"[^\x00-\x7f]{{{MAX_MARKS + 1},}}")  # cheap; most text has none
+_PLAIN = bytes((9, 10, *range(0x20, 0x7F)))
 _MANY_MARKS = re.compile(rf"[^\x00-\x7f\w\s]{{{MAX_MARKS + 1},}}")
 
 
@@ -33,13 +33,15 @@ def legal_text(s: str) -> str:
     go; U+2028, U+2029, U+0085, vertical tab and form feed become "\n". Idempotent. It is not for markup:
     NFC makes one character of "<" and U+0338 (`text.clean` takes care of that).
     """
-    if _SUSPECT.search(s):
-        s = _DROP.sub("", _LINE_END.sub("\n", s))
-    if s.isascii():
+    # Most text is plain ASCII or nearly so, and a table of bytes finds the rest ten times faster than a pattern.
+    unusual = s.encode("utf-8", "surrogatepass").translate(None, _PLAIN).decode("utf-8", "surrogatepass")
+    if not unusual:
         return s
-    if _LONG_RUN.search(s):
+    if _SUSPECT.search(unusual):
+        s = _DROP.sub("", _LINE_END.sub("\n", s))
+    if len(unusual) > MAX_MARKS and _MANY_MARKS.search(unusual) and any(map(unicodedata.combining, unusual)):
         s = _MANY_MARKS.sub(_stream_safe, s)
-    return unicodedata.normalize("NFC", s)
+    return s if s.isascii() else unicodedata.normalize("NFC", s)
 
 
 def one_line(s: str, limit: int = TITLE_LIMIT) -> str:

@@ -22,10 +22,13 @@ _SAFE = "/:@!$&'()*+,;=~-._%"      # RFC 3986 pchar, and "%" because what is enc
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_ALREADY = re.compile(  # most addresses: nothing to mend, no port, no credentials
-    r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}/(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]|%[0-9A-Fa-f]{2})*"
-    r"(?:\?(?:[A-Za-z0-9/:@!$&'()*+,;=~._?-]|%[0-9A-Fa-f]{2})+)?(?:#(?:[A-Za-z0-9/:@!$&'()*+,;=~._?-]|%[0-9A-Fa-f]{2})+)?"
-)
+_HEAD = r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,24}/"
+_PATH = r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]++|%[0-9A-Fa-f]{2})*+"
+_QUERY = r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._?-]++|%[0-9A-Fa-f]{2})++"
+_ALREADY = re.compile(rf"{_HEAD}{_PATH}(?:\?{_QUERY})?(?:#{_QUERY})?")
+"""Most addresses: nothing to mend, no port, no credentials."""
+ESCAPED = rf"""(?=[^"]{{0,{MAX_URL}}}"){_ALREADY.pattern}""".replace("$&'", "$'").replace("++|", "++|&amp;|")
+"""A pattern of the same as they stand in an attribute."""
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?|\[[0-9a-f:.]+\]")
 _MAILTO = re.compile(r"mailto:([^\s<>\"'?&,;:@%\\]{1,64}@[a-z0-9.-]{1,253})(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -80,14 +83,15 @@ def url_key(url: str) -> str:
     The scheme, a default port, the fragment (but not "#!"), tracking parameters and a trailing slash make no
     difference; case in the host does not either. The order of parameters and "www." do.
     """
-    url = strip_tracking(absolute(url))
-    if not url:
+    rest, _, fragment = strip_tracking(absolute(url)).partition("://")[2].partition("#")
+    if not rest:
         return ""
-    parts = urlsplit(url)
-    path = _ESCAPE.sub(_unreserved, parts.path).rstrip("/")
-    query = f"?{parts.query}" if parts.query else ""
-    fragment = f"#{parts.fragment}" if parts.fragment.startswith("!") else ""
-    return f"//{parts.netloc.lower()}{path}{query}{fragment}"
+    place, mark, query = rest.partition("?")
+    host, _, path = place.partition("/")  # of an absolute address, which always has this slash
+    if "%" in path:
+        path = _ESCAPE.sub(_unreserved, path)
+    path = f"/{path}".rstrip("/")
+    return f"//{host}{path}{mark}{query}" + (f"#{fragment}" if fragment.startswith("!") else "")
 
 
 def _ascii_host(host: str) -> str:

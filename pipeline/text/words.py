@@ -1,6 +1,6 @@
 """The words of an article's HTML: what a person reads, without the markup.
 
-Give it what `text.clean` returned: it hands the text to libxml2, which is only safe with shallow, capped HTML.
+Give it what `text.clean` returned: patterns read it, and libxml2, which is only safe with shallow, capped HTML.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
+from typing import NamedTuple
 
-from lxml import etree
 from lxml import html as lxml_html
 
 SUMMARY_WORDS = 60
@@ -28,20 +29,30 @@ _ABBREVIATION = re.compile(
 )
 
 
+class Words(NamedTuple):
+    text: str   # all of it, blocks parted by blank lines; <pre> keeps its lines
+    lead: str   # the running text only: no headings, code, tables or captions
+    line: str   # all of it, with one blank between two words
+
+
 def visible_text(html: str) -> str:
     """Return the text of `html` with blank lines between its blocks; <pre> keeps its lines."""
-    return read_words(html)[0]
+    return read_words(html).text
 
 
 def lead_text(html: str) -> str:
     """Return the running text only: no headings, code, tables or captions. It is what a summary is made of."""
-    return read_words(html)[1]
+    return read_words(html).lead
 
 
-def read_words(html: str) -> tuple[str, str]:
-    """Return (visible_text, lead_text) for the price of one."""
+def read_words(html: str) -> Words:
+    """Return all that can be read in `html`, for the price of one."""
     paragraphs = list(_paragraphs(html))
-    return "\n\n".join(text for text, _ in paragraphs), "\n\n".join(text for text, leads in paragraphs if leads)
+    return Words(
+        "\n\n".join([text for text, _, _ in paragraphs]),
+        "\n\n".join([text for text, leads, _ in paragraphs if leads]),
+        " ".join([" ".join(text.split()) if keeps_lines else text for text, _, keeps_lines in paragraphs]),
+    )
 
 
 def summarise(text: str, words: int = SUMMARY_WORDS) -> str:
@@ -51,8 +62,8 @@ def summarise(text: str, words: int = SUMMARY_WORDS) -> str:
     second half, else after a word, with an ellipsis.
     """
     taken: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
-        taken += paragraph.split()
+    for paragraph in re.split(r"\n\s*\n", text.strip(), maxsplit=LEAD_WORDS):
+        taken += paragraph.split(maxsplit=words)  # what comes after that many words is not looked at
         if len(taken) >= LEAD_WORDS:
             break
     if len(taken) <= words:
@@ -86,32 +97,36 @@ def _tree(html: str) -> lxml_html.HtmlElement | None:
     return lxml_html.fragment_fromstring(html, create_parent="div", parser=lxml_html.HTMLParser(encoding="utf-8"))
 
 
-def _paragraphs(html: str) -> Iterator[tuple[str, bool]]:
-    """Yield each block's text and whether it is running text. No recursion: the depth is somebody else's."""
-    root = _tree(html)
-    if root is None:
-        return
-    run: list[str] = []
+_EDGES = "|".join((*sorted(_BLOCKS), "br", "td", "th"))
+_EDGE = re.compile(rf"<(/?(?:{_EDGES}))(?: [^>]*)?>")
+_OTHER_TAG = re.compile(rf"<(?!/?(?:{_EDGES})[ >])[^>]*>")
+_BLANKS = {"br": "\n", "td": " ", "/td": " ", "th": " ", "/th": " "}
+
+
+def _paragraphs(html: str) -> Iterator[tuple[str, bool, bool]]:
+    """Yield each block's text, whether it is running text, and whether it keeps its lines. Clean HTML has one form of
+    each tag and no "<" or ">" beside them, so that a pattern takes it apart, for a tenth of what a tree costs."""
+    parts = _EDGE.split(_OTHER_TAG.sub("", html))
+    run = ""
     in_pre = no_lead = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        tag = str(element.tag)
-        opens = event == "start"
-        if tag in _BLOCKS:
-            if text := _folded(run, keep_lines=in_pre > 0):
-                yield text, not no_lead
-            run = []
-            step = 1 if opens else -1
-            in_pre += step * (tag == "pre")
-            no_lead += step * (tag in _NO_LEAD)
-        elif tag == "br":
-            run.append("\n" if opens else "")
-        elif tag in ("td", "th"):
-            run.append(" ")
-        run.append((element.text if opens else element.tail) or "")
+    for text, tag in zip(parts[::2], [*parts[1::2], "div"], strict=True):
+        run += text
+        if blank := _BLANKS.get(tag):
+            run += blank
+            continue
+        if run and (folded := _folded(run, keep_lines=in_pre > 0)):
+            yield folded, not no_lead, in_pre > 0
+        run = ""
+        name = tag.removeprefix("/")
+        if name in _NO_LEAD:
+            step = 1 if tag == name else -1
+            no_lead += step
+            in_pre += step * (name == "pre")
 
 
-def _folded(run: list[str], *, keep_lines: bool) -> str:
-    text = "".join(run)
+def _folded(text: str, *, keep_lines: bool) -> str:
+    if "&" in text:
+        text = unescape(text)
     if not keep_lines:
         return " ".join(text.split())
     return text.strip("\n") if text.strip() else ""

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import html as lxml_html
 
-from pipeline.text.clean import MAX_DEPTH, MAX_HTML, clean_html, shallow, visible_text
+from pipeline.text.clean import MAX_DEPTH, MAX_HTML, clean_html, visible_text, words_of
+from pipeline.text.words import read_words
 
 TAGS = ("p b a div table tr td ul li pre h1 h2 blockquote img br script style section svg math object button "
         "form select option noscript font i tbody dd dt marquee template title textarea frameset body").split()
@@ -31,6 +32,9 @@ ALLOWED = re.compile(r" (?:href|src|alt|title|width|height|colspan|rowspan|start
 @example("<pre>\n\n\nx</pre>")
 @example("<p>\u0338x &#824;</p>")
 @example("<p>\u0323\u0338x")
+@example("&#11;\u0338x")
+@example("<img> \u0338x")
+@example("\n\x00\u0338")
 @example("<table><td><a><table><td><a>x")
 def test_cleaning_twice_changes_nothing_and_leaves_nothing_foreign(markup: str) -> None:
     out = clean_html(markup, base_url="https://example.org/p")
@@ -73,6 +77,37 @@ def test_each_rule(source: str, wanted: str) -> None:
     assert clean_html(source, base_url="https://e.org/blog/") == wanted
 
 
+@given(MARKUP)
+@example('<p title="a">x</p> title="  " href="javascript:x"')
+@example("<h1>a</h1><section>b</section><!-- c --><img alt=d>")
+def test_the_words_alone_are_the_words_of_the_whole(markup: str) -> None:
+    assert words_of(markup) == read_words(clean_html(markup))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "kept"),
+    [
+        ("alt='a  b'", 'alt="a b"'), ("alt=' a '", 'alt="a"'), ("alt='&nbsp;a'", 'alt="a"'), ("alt=''", 'alt=""'),
+        ("alt='a&amp;lt; &quot;'", 'alt="a&amp;lt; &quot;"'), ("alt='a\u202eb'", 'alt="ab"'), ("alt='&#11;'", 'alt=""'),
+        ("title='x > y'", 'title="x &gt; y"'), ("width=12345", ""), ("width='10px'", 'width="10"'),
+        ("dir=LTR", 'dir="ltr"'),
+        ("dir=rtl", 'dir="rtl"'), ("lang='en_x'", ""), ("lang=en-GB", 'lang="en-GB"'), ("class=x id=y onload=z", ""),
+        ("src=/b.png?a&amp;b", 'src="https://e.org/b.png?a&amp;b"'), ('src="https://e.org/%"', 'src="https://e.org/%25"'),
+        ("src='https://e.org/\"'", 'src="https://e.org/%22"'), ("src=//cdn.example/x", 'src="https://cdn.example/x"'),
+        ("src='https://E.org/a'", 'src="https://e.org/a"'), ("src='https://u:p@e.org/'", 'src="https://e.org/"'),
+    ],
+)
+def test_each_attribute(attribute: str, kept: str) -> None:
+    with_source = attribute if "src=" in attribute else f"src=https://e.org/a.png {attribute}"
+    wanted = kept if "src=" in attribute else f'src="https://e.org/a.png"{" " if kept else ""}{kept}'
+    assert clean_html(f"<img {with_source}>", base_url="https://e.org/blog/") == f"<img {wanted}>"
+
+
+def test_what_looks_like_an_attribute_in_a_text_is_text() -> None:
+    text = '<p>Write href="javascript:x" and &lt;img src="/a" style="display:none"&gt;.</p>'
+    assert clean_html(text, base_url="https://e.org/") == text
+
+
 def test_relative_addresses_go_where_there_is_nothing_to_join_them_to() -> None:
     assert clean_html('<a href="/x">a</a><img src="/y.png">') == "<a>a</a>"
 
@@ -99,13 +134,6 @@ def test_libxml2_reads_to_the_end_of_what_was_cleaned() -> None:
     page = clean_html("<p>" + "x" * 11_000_000 + "</p>") + "<p>footer</p>"
     assert len(page) <= MAX_HTML + 100
     assert "footer" in lxml_html.fragment_fromstring(page, create_parent="div").text_content()
-
-
-def test_a_comment_can_hide_no_nesting_from_the_count() -> None:
-    assert shallow("a<!-- " + "<div>" * 200 + " -->b") == "ab"
-    assert shallow("a<script>" + "<div>" * 200 + "</script>b") == "ab"
-    assert shallow("<p>" * 3 + "x" + "</p>" * 3, limit=2).count("<p>") == 3
-    assert shallow("<b><i><u>x</u></i></b>y", limit=2) == "<b><i>x</i></b>y"
 
 
 def test_words_of_two_blocks_are_not_glued() -> None:
