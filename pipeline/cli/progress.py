@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from pipeline.cli.terminal import Terminal
-from pipeline.collect.stage import Poll
+from pipeline.collect.accept import Poll
 from pipeline.jobs.steps import Watch
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import Digest

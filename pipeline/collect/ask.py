@@ -26,7 +26,15 @@ from pipeline.collect.manners import (
     decide_validators,
     next_poll,
 )
-from pipeline.collect.moves import Move, MoveVerdict, Whereabouts, decide_move, decide_move_back
+from pipeline.collect.moves import (
+    PATIENCE,
+    Move,
+    MoveVerdict,
+    Whereabouts,
+    decide_move,
+    decide_move_back,
+    same_address,
+)
 from pipeline.collect.pace import site_of
 from pipeline.collect.quarantine import count_offences, decide_quarantine
 from pipeline.collect.readings import Reading, Tools, read_document
@@ -89,7 +97,8 @@ def _read(source: Source, state: SourceState, tools: Tools, now: datetime, poll:
         poll.not_modified = True
         return Reading(response, body_hash=body_hash)
     reading = read_document(source, state, response, tools, now, poll)
-    reading.body_hash = "" if response.delta else body_hash
+    if not response.delta:  # of what was read in the end, which may be the feed that a page names
+        reading.body_hash = hashlib.sha256(reading.response.body).hexdigest()
     return reading
 
 
@@ -108,7 +117,8 @@ def _after_answer(
     rhythm = reading.rhythm or Rhythm(state.rhythm, state.last_new_at)
     interval = decide_interval(every=source.every, headers=response.headers, hints=hints, rhythm=rhythm,
                                validators=validators, now=now, pushed=pushed)
-    move = decide_move(whereabouts(source, state), response.moved_to, now)
+    moved_to = "" if "feed_url" in reading.fields else response.moved_to  # it has just been named
+    move = decide_move(whereabouts(source, state), moved_to, now)
     fields: dict[str, Any] = {
         "last_polled_at": now, "next_poll_at": next_poll(now, interval, chance, hints), "failures": 0,
         "last_error": "; ".join(poll.problems)[:MAX_ERROR], "failing_since": None, "offences": 0,
@@ -138,8 +148,12 @@ def _after_failure(
     usual = source.every or state.interval or HOURLY
     asked = None if wish is None else timedelta(seconds=wish)
     waiting = decide_retry(usual, failures, status=status, retry_after=asked)
-    gone = decide_gone(status, followed=bool(state.followed_url), failing=now - since)
-    move = decide_move_back(whereabouts(source, state), status, failures)
+    where = whereabouts(source, state)
+    passing = isinstance(error, HttpStatusError) and bool(error.url) and not error.moved_to and not same_address(
+        error.url, where.asked)
+    gone = decide_gone(status, followed=bool(state.followed_url or state.feed_url), passing=passing,
+                       failing=now - since)
+    move = decide_move_back(where, status, failures)
     fields: dict[str, Any] = {
         "last_polled_at": now, "next_poll_at": next_poll(now, waiting, chance), "failures": failures,
         "failing_since": since, "last_error": str(error)[:MAX_ERROR], "interval_reason": waiting.reason,
@@ -147,6 +161,10 @@ def _after_failure(
     }
     if gone.reason:
         poll.notes.append(gone.reason)
+    if state.feed_url and not state.followed_url and (status in (404, 410) or failures >= PATIENCE):
+        fields |= {"feed_url": "", "etag": "", "last_modified": "", "body_hash": "",
+                   "next_poll_at": next_poll(now, Interval(min(usual, HOURLY), waiting.reason), chance)}
+        poll.notes.append(f"{state.feed_url}, which its page named, is given up: the page is asked again")
     fields["offences"] = count_offences(state.offences, error)
     if quarantine := decide_quarantine(state.offences, error, now):
         poll.notes.append(quarantine.reason)

@@ -17,7 +17,6 @@ from pipeline.model.articles import ArticleStatus, Draft
 FLOOD_LIMIT = 50       # new articles in one poll
 DAILY_LIMIT = 4        # times FLOOD_LIMIT, in a day
 FLOOD_FLOOR = 10       # a source may fill up to here at once, whatever its size
-MAX_BACK_OFF = timedelta(hours=24)
 TELLING_SUMMARY = 80   # characters: below, two articles may well say the same ("Open thread")
 
 
@@ -134,15 +133,6 @@ def decide_backlog(draft: Draft, *, first_poll: bool, backlog: timedelta | None,
     if now - draft.published_at > backlog:
         return f"older than the backlog of {_span(backlog)} when the source was first read"
     return ""
-
-
-def next_poll(now: datetime, every: timedelta, failures: int) -> datetime:
-    """Return when to poll next: after `every`, doubled for each failure in a row, at most a day
-    (or `every`, where that is longer)."""
-    if failures <= 0:
-        return now + every
-    doubled = every * (1 << min(failures, 20))
-    return now + max(every, min(doubled, MAX_BACK_OFF))
 
 
 def _by_guid(draft: Draft, index: KnownIndex) -> Known | None:

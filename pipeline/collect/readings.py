@@ -66,8 +66,11 @@ def read_document(
     except TooCostly:
         raise
     except ParseError:
-        turning = source.kind is SourceKind.AUTO and state.found_kind and _has_failed_long(state, now)
-        if not turning:
+        if source.kind is not SourceKind.AUTO or not state.found_kind:
+            raise
+        if named := _named_feed(source, state, response, tools, now, poll):
+            return named
+        if not _has_failed_long(state, now):
             raise
     poll.notes.append(f"it is no {state.found_kind} any more")
     reading = _read_as(SourceKind.AUTO, source, state, response, tools, now, poll)
@@ -107,18 +110,41 @@ def _discover(
         not_a_feed = error
     else:
         return _found(reading, SourceKind.FEED)
-    glance: Glance = tools.children.work("look", response.url, response.body, url=response.url, now=now,
-                                         content_type=response.content_type, selector=source.selector)
-    for link in () if source.selector else glance.feeds[:1]:
-        there = tools.fetcher.fetch(Request(link.url, allow_networks=tuple(str(n) for n in source.allow_networks)))
-        reading = _found(_feed(source, state, there, tools, now, poll), SourceKind.FEED)
-        reading.fields["feed_url"] = link.url
-        poll.notes.append(f"its page names the feed {link.url}, which is read from now on")
-        return reading
+    if named := _named_feed(source, state, response, tools, now, poll):
+        return named
+    glance = _look(source, response, tools, now)
     if glance.problem or glance.kind in (SourceKind.AUTO, SourceKind.FEED):
         raise ParseError(not_a_feed.subject, not_a_feed.cause, hint=glance.problem or not_a_feed.hint)
     poll.notes.append(_WHAT[glance.kind])
     return _found(_read_as(glance.kind, source, state, response, tools, now, poll), glance.kind)
+
+
+def _look(source: Source, response: Response, tools: Tools, now: datetime) -> Glance:
+    seen: Glance = tools.children.work("look", response.url, response.body, url=response.url, now=now,
+                                       content_type=response.content_type, selector=source.selector)
+    return seen
+
+
+def _named_feed(
+    source: Source, state: SourceState, response: Response, tools: Tools, now: datetime, poll: Poll
+) -> Reading | None:
+    """The feed that a page names, read; None where it is no page, or names none."""
+    if source.selector:  # the page itself is wanted
+        return None
+    try:
+        glance = _look(source, response, tools, now)
+    except TooCostly:
+        raise
+    except ParseError:
+        return None
+    for link in glance.feeds[:1]:
+        there = tools.fetcher.fetch(Request(link.url, allow_networks=tuple(str(n) for n in source.allow_networks)))
+        reading = _found(_feed(source, state, there, tools, now, poll), SourceKind.FEED)
+        reading.fields["feed_url"] = link.url
+        reading.response = there
+        poll.notes.append(f"its page names the feed {link.url}, which is read from now on")
+        return reading
+    return None
 
 
 _WHAT = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.collect.accept import New, Poll, count_new
 from pipeline.collect.answers import PageDraft
@@ -47,6 +47,7 @@ class PageAnswer:
     draft: Draft | None = None
     reason: str = ""
     final: bool = False
+    crawl_delay: timedelta = timedelta()   # that its site's robots.txt asks for
 
 
 def ask_for_page(
@@ -56,11 +57,14 @@ def ask_for_page(
     waiting = from_json(row.draft or {})
     networks = tuple(str(n) for n in source.allow_networks)
 
+    delay = timedelta()
+
     def no(reason: str, *, final: bool) -> PageAnswer:
-        return PageAnswer(source, state, row, poll, now, None, reason, final)
+        return PageAnswer(source, state, row, poll, now, None, reason, final, delay)
 
     try:
         verdict = tools.robots.may_fetch(waiting.draft.url, now, networks)
+        delay = verdict.crawl_delay
         if not verdict.allowed:
             return no(verdict.reason, final=not verdict.later)
         response = tools.fetcher.fetch(Request(waiting.draft.url, allow_networks=networks, accept=ACCEPT, deltas=False))
@@ -78,7 +82,7 @@ def ask_for_page(
         return no(f"its page can't be read: {error.cause}", final=False)
     if read.refused:
         return no(read.refused, final=True)
-    return PageAnswer(source, state, row, poll, now, read.draft)
+    return PageAnswer(source, state, row, poll, now, read.draft, crawl_delay=delay)
 
 
 def accept_page(connection: Connection, answer: PageAnswer, state: SourceState, poll: Poll) -> list[New]:

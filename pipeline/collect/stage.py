@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from pipeline.collect.accept import New, Poll, accept
-from pipeline.collect.ask import Answer, ask
+from pipeline.collect.ask import Answer, ask, whereabouts
 from pipeline.collect.children import Children, Stopped
 from pipeline.collect.documents import look_into
 from pipeline.collect.manners import ours_is_down
@@ -40,6 +40,9 @@ MOST_AT_ONCE = 20_000
 PAGES_EACH = 20
 """Pages of articles that one round reads for one source; more are read in the next."""
 
+OF_ONE_SITE = 30
+"""Sources of one site that one round asks; the others have their turn in the next."""
+
 GROUP = 100
 """Answers in one transaction: it must not keep other writers waiting."""
 
@@ -53,6 +56,14 @@ class Job:
     source: Source
     state: SourceState
     page: PassedOver | None = None
+
+    @property
+    def site(self) -> str:
+        """Whom it asks; "" for a folder, and for the operator's own machines, which need no sparing."""
+        if self.source.folder is not None:
+            return ""
+        url = self.page.url if self.page else whereabouts(self.source, self.state).asked
+        return "" if is_own(url, tuple(str(n) for n in self.source.allow_networks)) else site_of(url)
 
 
 def collect(
@@ -87,7 +98,20 @@ def _due(store: Store, config: Config, now: datetime, slugs: Collection[str], *,
         states = sources.states(connection, waiting) if waiting else {}
         pages = [Job(by_slug[slug], states[slug], row) for slug in waiting
                  for row in passed.waiting(connection, states[slug].id, now, PAGES_EACH)]
-    return [Job(by_slug[state.slug], state) for state in found] + pages
+    jobs = [Job(by_slug[state.slug], state) for state in found]
+    return (jobs if force else _not_too_many_of_one_site(jobs)) + pages
+
+
+def _not_too_many_of_one_site(jobs: Sequence[Job]) -> list[Job]:
+    """A round takes as long as its largest site, and nobody is asked anew before it is over."""
+    of_site: Counter[str] = Counter()
+    kept = []
+    for job in jobs:  # the longest overdue come first
+        site = job.site
+        of_site[site] += 1
+        if not site or of_site[site] <= OF_ONE_SITE:
+            kept.append(job)
+    return kept
 
 
 class _Round:
@@ -129,9 +153,7 @@ class _Round:
         slug = job.source.slug
         self._polls.setdefault(slug, Poll(slug, pages_only=job.page is not None))
         self._open[slug] += 1
-        url = job.page.url if job.page else job.source.url
-        networks = tuple(str(n) for n in job.source.allow_networks)
-        self._pace.put(job, site_of(url) if url and not is_own(url, networks) else "")
+        self._pace.put(job, job.site)
 
     def _work(self) -> None:
         try:
@@ -168,6 +190,9 @@ class _Round:
 
     def _settle(self, turns: list[Turn[Job]], group: list[Answer | PageAnswer]) -> None:
         """Write a group down, queue the pages that it made wait, and say which sources are done."""
+        for answer in group:
+            if isinstance(answer, PageAnswer) and answer.crawl_delay:
+                self._pace.slow(site_of(answer.row.url), answer.crawl_delay)
         judged = self._judged(group)
         self._write(judged)
         for job in self._pages_of(judged):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
-from pipeline.collect.stage import Poll, collect
+from pipeline.collect.accept import Poll
+from pipeline.collect.stage import collect
 from pipeline.compose.stage import Parts, compose, fill_batches
 from pipeline.config import Newsletter
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover

@@ -17,7 +17,6 @@ from pipeline.collect.decide import (
     decide_flood,
     match,
     match_all,
-    next_poll,
 )
 from pipeline.model.articles import Draft
 
@@ -129,8 +128,3 @@ def test_backlog(draft: Make, now: datetime) -> None:
     assert reason(old, first_poll=False) == reason(undated, first_poll=False) == ""
 
 
-def test_back_off_doubles_up_to_a_day(now: datetime) -> None:
-    hour = timedelta(hours=1)
-    waits = [next_poll(now, hour, failures) - now for failures in (0, 1, 2, 3, 5, 900)]
-    assert waits == [hour, hour * 2, hour * 4, hour * 8, hour * 24, hour * 24]
-    assert next_poll(now, hour * 48, 3) - now == hour * 48
