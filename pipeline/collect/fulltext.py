@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from html import escape
 
@@ -21,45 +21,25 @@ from lxml.html import HtmlElement
 from pipeline.collect import boilerplate, mainpart, pagemeta
 from pipeline.collect.charset import decode_page
 from pipeline.collect.opening import add_opening
+from pipeline.collect.pageread import PageRead
+from pipeline.collect.pagetree import MAX_PAGE, MAX_SHOWN, base_of
 from pipeline.collect.permission import refusal
 from pipeline.collect.pictures import show_pictures
 from pipeline.collect.pruning import prune
 from pipeline.collect.shaping import shape
 from pipeline.errors import ParseError
-from pipeline.text.clean import MAX_HTML, shallow
+from pipeline.text.clean import shallow
 from pipeline.text.legal import legal_text, one_line
-from pipeline.text.urls import absolute
 
-MAX_PAGE = 8_000_000     # bytes that are looked at; most of a page this large is scripts
-MAX_SHOWN = 2 * MAX_HTML  # characters that are left when scripts are gone
-MAX_TAGS = 100_000       # of a page; the rest is not read
+MAX_TAGS = 50_000  # of a page; the rest is not read. Long articles have 5,000
+LEAST_PROSE = 250  # characters of it, for something to be the article and something else its comments
+TOLD = 500         # characters of schema.org's articleBody, for it to stand in for what the page shows
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _MAYBE = ("", "application/octet-stream", "application/xml", "text/xml", "unknown/unknown")
 _LOOKS_LIKE_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|article|main|div|p|title|meta)\b", re.IGNORECASE)
 _FEED = re.compile(
     r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--[^-]{0,2000}-->\s*){0,3}<(?:rss|feed|rdf:RDF|urlset|sitemapindex|opml)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class PageRead:
-    """What a page holds. Text is as the page wrote it, HTML is untrusted; addresses are absolute http(s), or ""."""
-
-    url: str                          # where it was read from
-    html: str = ""                    # the article, links and pictures absolute; "" where `refused` is not
-    title: str = ""
-    author: str = ""                  # names, with commas between
-    description: str = ""             # the page's own words about itself
-    published_at: datetime | None = None
-    updated_at: datetime | None = None
-    image: str = ""
-    language: str = ""
-    licence: str = ""
-    rights: str = ""
-    canonical_url: str = ""           # what the page says is its address; anybody can claim anything
-    site_name: str = ""
-    topics: tuple[str, ...] = ()
-    refused: str = ""                 # why there is no text: it forbids to be kept, is no HTML, holds no article
 
 
 def read_page(
@@ -77,6 +57,8 @@ def read_page(
         return PageRead(url, refused=wrong)
     try:
         return extract(source, url=url, now=now, headers=headers or {})
+    except etree.ParserError:  # comments only, or nothing that a browser would show
+        return PageRead(url, refused="the page is empty")
     except (etree.LxmlError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ParseError(url, f"holds HTML that can't be read: {type(error).__name__}") from error
 
@@ -97,7 +79,7 @@ def _no_html(source: str, body: bytes, kind: str) -> str:
 def extract(source: str, *, url: str, now: datetime, headers: Mapping[str, str] | None) -> PageRead:
     """Read the article out of a page's text. Without `headers` the page is not asked whether it may be kept."""
     root = _tree(source)
-    base_url = _base(root, url)
+    base_url = base_of(root, url)
     said = pagemeta.read_said(root, source)
     read = PageRead(
         url, title=pagemeta.title(said, root), author=pagemeta.author(said, root),
@@ -116,10 +98,13 @@ def extract(source: str, *, url: str, now: datetime, headers: Mapping[str, str] 
     drop_furniture(body)
     article = mainpart.find(body, mainpart.measure(body))
     add_opening(article, body, title=read.title, description=read.description)
-    prune(article, title=read.title, author=read.author, site=read.site_name)
+    prune(article, title=read.title, author=read.author, site=read.site_name, url=url)
     shape(article, base_url, url)
-    html = _inner(article)
-    if not article.text_content().strip() and "<img" not in html:
+    html, shown = _inner(article), len(article.text_content().strip())
+    told = pagemeta.article_body(said)
+    if len(told) > max(TOLD, 2 * shown):  # a page whose text a script would fetch
+        html = "".join(f"<p>{escape(line, quote=False)}</p>" for line in told.split("\n") if line.strip())
+    elif not shown and "<img" not in html:
         return replace(read, refused="the page holds no article")
     return replace(read, html=html)
 
@@ -128,23 +113,10 @@ def _tree(source: str) -> HtmlElement:
     """libxml2 silently drops what follows 255 levels or 10 MB of text, so both are capped before it sees them."""
     shown = shallow(legal_text(source))[:MAX_SHOWN]
     if shown.count("<") > MAX_TAGS:
-        shown = shown[: _nth(shown, "<", MAX_TAGS)]
-    parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-    root: HtmlElement = lxml_html.document_fromstring(shown.encode(), parser=parser)
+        shown = "<".join(shown.split("<", MAX_TAGS + 1)[: MAX_TAGS + 1])
+    parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    root: HtmlElement = lxml_html.document_fromstring(shown.encode() or b" ", parser=parser)
     return root
-
-
-def _nth(text: str, mark: str, count: int) -> int:
-    position = -1
-    for _ in range(count):
-        position = text.index(mark, position + 1)
-    return position
-
-
-def _base(root: HtmlElement, url: str) -> str:
-    """HTML, section 4.2.3: the first <base> with an address is what relative ones are joined to."""
-    declared = next((e.get("href") or "" for e in root.iter("base") if e.get("href")), "")
-    return absolute(declared, url) or url
 
 
 def drop_furniture(body: HtmlElement) -> None:
@@ -156,14 +128,19 @@ def drop_furniture(body: HtmlElement) -> None:
     for element in list(body.iter()):
         if element is body or element.getparent() is None:
             continue
-        mass = masses[element]
         doubt = boilerplate.suspicion(element)
-        if not doubt or mass.chars * 2 > whole.chars or element.tag in ("article", "main") or (
-                boilerplate.is_named_article(element)):
+        if not doubt or element.tag in ("article", "main") or boilerplate.is_named_article(element):
             continue
-        if doubt == "links" and mass.paragraphs > 2 and mass.prose * 6 > whole.prose and mass.link_share < 0.3:
-            continue
-        element.drop_tree()
+        mass = masses[element]
+        is_most = mass.chars * 2 > whole.chars
+        if doubt == "comments":
+            stays = whole.prose - mass.prose < LEAST_PROSE  # all there is: a page of answers
+        elif doubt == "links":
+            stays = is_most or (mass.paragraphs > 2 and mass.prose * 6 > whole.prose and mass.link_share < 0.3)
+        else:
+            stays = is_most  # hidden until a script shows it
+        if not stays:
+            element.drop_tree()
 
 
 def _inner(article: HtmlElement) -> str:

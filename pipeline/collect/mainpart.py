@@ -25,6 +25,9 @@ _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # a character o
 _COMMAS = re.compile("[,،、，；;]")
 
 LEAST_RUN = 25      # characters; shorter ones are labels
+LONG_RUN = 400      # characters; a table's cell with so much is no cell of data
+NAMED = 0.4         # of the page's prose: what calls itself the article holds at least so much
+MOST = 0.8          # of a table's prose, in one of its cells
 SHARED = (1.0, 0.5, 0.2, 0.1, 0.05)  # of a paragraph's worth, to the elements around it, from the inside out
 
 
@@ -37,7 +40,8 @@ class Mass:
     commas: int = 0
     chars: int = 0
     linked: int = 0
-    prose: int = 0
+    own_prose: int = 0  # of `prose`, what flows in it and not in an element inside
+    prose: int = 0      # characters of paragraphs that are no labels and no links
     worth: float = 0.0
     paragraphs: int = 0
 
@@ -57,7 +61,7 @@ def measure(root: HtmlElement) -> dict[HtmlElement, Mass]:
             _add(mass, element.text)
             if tag == "a" and element.get("href") is not None:
                 mass.run_linked, mass.linked = mass.run, mass.chars
-                mass.prose, mass.paragraphs = 0, 0
+                mass.prose = mass.paragraphs = 0
             elif tag not in INLINE and tag not in HEADINGS:
                 _finish(mass, tag)
         if element is root:
@@ -90,6 +94,7 @@ def _add(mass: Mass, text: str | None) -> None:
 def _finish(mass: Mass, tag: str) -> None:
     own = mass.run - mass.run_linked
     if mass.run >= LEAST_RUN and own * 2 >= mass.run:
+        mass.own_prose = own
         mass.prose += own
         mass.paragraphs += 1
         mass.worth = 1 + min(mass.commas, own / 40) + min(own / 100, 3)
@@ -99,38 +104,59 @@ def _finish(mass: Mass, tag: str) -> None:
 
 def find(body: HtmlElement, masses: dict[HtmlElement, Mass]) -> HtmlElement:
     """Return the element that holds the article, `body` itself where nothing better is found."""
-    shares: dict[HtmlElement, float] = {}
-    for element, mass in masses.items():
-        if mass.worth:
-            around = element.getparent() if element.tag in _PARAGRAPHS else element
-            for share in SHARED:
-                if around is None:
-                    break
-                shares[around] = shares.get(around, 0.0) + mass.worth * share
-                if around is body:
-                    break
-                around = around.getparent()
+    named = max((e for e in masses if isinstance(e.tag, str) and is_named_article(e)), default=None,
+                key=lambda e: masses[e].prose)
+    if named is not None and masses[named].prose > NAMED * masses[body].prose:
+        return named
+    shares = _shares(body, masses)
     if not shares:
         return body
     best = max(shares, key=lambda e: shares[e] * (1 - masses[e].link_share) * _factor(e))
-    return _widened(best, body, masses)
+    return _out_of_layout(_widened(best, body, masses), masses)
+
+
+def _shares(body: HtmlElement, masses: dict[HtmlElement, Mass]) -> dict[HtmlElement, float]:
+    """What the paragraphs around which an element stands are worth to it; less, the further inside they are."""
+    shares: dict[HtmlElement, float] = {}
+    for element, mass in masses.items():
+        if not mass.worth:
+            continue
+        is_holder = element.tag not in _PARAGRAPHS or (element.tag in ("td", "blockquote") and mass.run > LONG_RUN)
+        around = element if is_holder else element.getparent()
+        for share in SHARED:
+            if around is None:
+                break
+            shares[around] = shares.get(around, 0.0) + mass.worth * share
+            if around is body:
+                break
+            around = around.getparent()
+    return shares
 
 
 def _factor(element: HtmlElement) -> float:
-    if is_named_article(element):
-        return 1.5
     return 1.2 if element.tag in ("article", "main") or not _CALLED.isdisjoint(names(element)) else 1.0
 
 
 def _widened(best: HtmlElement, body: HtmlElement, masses: dict[HtmlElement, Mass]) -> HtmlElement:
-    """Go up while what comes in is mostly running text."""
+    """Go up while what comes in is mostly running text; never out of an <article> or <main>."""
     here = best
-    around = here.getparent()
-    while around is not None and here is not body:
+    while here is not body and here.tag not in ("article", "main", "td"):
+        around = here.getparent()
+        if around is None:
+            break
         got = masses[around].prose - masses[best].prose
         more = masses[around].chars - masses[best].chars
         if got > 0.2 * masses[best].prose and got > 0.7 * more:
             best = around
         here = around
-        around = around.getparent()
+    return best
+
+
+def _out_of_layout(best: HtmlElement, masses: dict[HtmlElement, Mass]) -> HtmlElement:
+    """Of a table that only places things side by side, the cell that holds the text."""
+    while best.tag in ("table", "tbody", "tr"):
+        inner = max(best, key=lambda e: masses[e].prose, default=None)
+        if inner is None or masses[inner].prose < MOST * masses[best].prose:
+            break
+        best = inner
     return best

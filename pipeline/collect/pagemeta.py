@@ -180,6 +180,11 @@ def description(said: Said) -> str:
         "og:description", "description", "dc.description", "dcterms.abstract", "twitter:description")
 
 
+def article_body(said: Said) -> str:
+    """Return the article's plain text where the page's JSON-LD repeats it."""
+    return _text(said.article.get("articleBody"))
+
+
 def _objects(source: str) -> Iterator[dict[str, Any]]:
     """Every object in the page's JSON-LD, outer before inner, at most MAX_OBJECTS."""
     left = MAX_OBJECTS
