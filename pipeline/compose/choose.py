@@ -9,7 +9,7 @@ from pipeline.compose.window import Reach, decide_reach
 from pipeline.model.articles import Article
 from pipeline.model.newsletters import Window
 from pipeline.model.selection import Candidate, Rules, Selection, candidate, newest_first, select
-from pipeline.store import Connection, articles, digests, meta
+from pipeline.store import Connection, articles, digests, meta, stories
 from pipeline.store.subscribers import Audience
 
 MOST_CANDIDATES = 2_000
@@ -55,7 +55,7 @@ def choose(connection: Connection, newsletter_id: int, schedule: str, rules: Rul
         reach = Reach(found[0].accepted_seq - 1, max(reach.public_from_seq, found[0].accepted_seq - 1), cut)
     earlier = articles.siblings(connection, {a.story for a in found}, reach.from_seq)
     told = digests.told(connection, newsletter_id, [a.id for a in (*found, *earlier)], digest_id)
-    by_id = {a.id: a for a in found}
+    by_id = {a.id: a for a in stories.with_also(connection, found)}
     order = newest_first(candidate(a, told=a.id in told) for a in found)
     chosen = [(by_id[how.id], how) for how in order]
     chosen += [(a, candidate(a, fresh=False, told=True)) for a in earlier if a.id in told]

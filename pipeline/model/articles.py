@@ -44,6 +44,19 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
+class Also:
+    """Another source's article that tells the same story."""
+
+    id: int
+    source: str                 # the source's title
+    url: str                    # "" for a folder's document
+
+    def link(self, article_url: str, public_url: str) -> str:
+        """Where to read it; "" where that is the very page of the article which names it."""
+        return "" if self.url and self.url == article_url else self.url or f"{public_url}/a/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One piece as a parser found it. Text may be anything; HTML is untrusted; dates may be absent or naive."""
 
@@ -124,3 +137,4 @@ class Article:
     image: str = ""
     extras: tuple[Extra, ...] = ()
     text_note: str = ""
+    also: tuple[Also, ...] = ()  # where they were asked for (store/stories.py)

@@ -90,6 +90,7 @@ class _Piece:
     link: str
     enclosures: tuple[Enclosure, ...]
     source_url: str
+    also: tuple[tuple[str, str], ...]   # (source's title, where it tells the story or "")
 
 
 def _check(page: FeedPage) -> None:
@@ -124,7 +125,8 @@ def _pieces(
         link = absolute(article.url) if article.url else ""
         enclosures = tuple(replace(e, url=url) for e in article.enclosures if (url := absolute(e.url)))
         pieces[article.id] = _Piece(
-            article, link or f"{site}/a/{article.id}", enclosures, sources.get(article.source, "")
+            article, link or f"{site}/a/{article.id}", enclosures, sources.get(article.source, ""),
+            _also(article, site),
         )
         if article.url and not link:
             notes.append(f"article {article.id} in feed {page.slug} links to our own page: "
@@ -136,6 +138,11 @@ def _pieces(
             notes.append(f"article {article.id} has only its summary in feed {page.slug}: "
                          f"{len(article.html)} characters are more than {MAX_HTML_CHARS}")
     return list(pieces.values()), notes
+
+
+def _also(article: Article, site: str) -> tuple[tuple[str, str], ...]:
+    return tuple((other.source, absolute(other.link(article.url, site))) for other in article.also
+                 if not _XML_ILLEGAL.search(other.source + other.url))
 
 
 def _problem(article: Article) -> str:
@@ -187,9 +194,10 @@ def _fill(entry: Any, page: FeedPage, piece: _Piece, host: str) -> None:
     entry.published(_second(article.published_at))
     entry.updated(_second(article.updated_at))
     # escaped, as RSS readers take a description for HTML. Never empty: without one feedgen puts the content there
-    entry.summary(escape(article.summary.strip() or article.title, quote=False), type="html")
+    summary = escape(article.summary.strip() or article.title, quote=False)
+    entry.summary(f"<p>{summary}</p>{_also_html(piece)}" if piece.also else summary, type="html")
     if article.show is Show.FULL and article.html.strip() and len(article.html) <= MAX_HTML_CHARS:
-        entry.content(article.html, type="html")
+        entry.content(article.html + _also_html(piece), type="html")
     for topic in dict.fromkeys(t for t in article.topics if t.strip()):
         entry.category(term=topic)
     if article.rights:
@@ -199,11 +207,18 @@ def _fill(entry: Any, page: FeedPage, piece: _Piece, host: str) -> None:
     ours: _EntryExtension = entry.ours
     ours.creator = article.author.strip()
     ours.enclosures = piece.enclosures
+    ours.related = tuple((name, url) for name, url in piece.also if url)
     ours.rights = article.rights
     ours.source_title = article.source_title.strip() or article.source
     ours.source_url = piece.source_url
     if article.language != page.language and _LANGUAGE.fullmatch(article.language):
         ours.language = article.language
+
+
+def _also_html(piece: _Piece) -> str:
+    """Who else tells the story, as a last line."""
+    named = [f'<a href="{escape(url)}">{escape(name)}</a>' if url else escape(name) for name, url in piece.also]
+    return f"<p>Also in {', '.join(named)}</p>" if named else ""
 
 
 class _FeedExtension:
@@ -229,6 +244,7 @@ class _EntryExtension:
 
     def __init__(self) -> None:
         self.enclosures: tuple[Enclosure, ...] = ()
+        self.related: tuple[tuple[str, str], ...] = ()
         self.creator = ""
         self.language = ""
         self.rights = ""
@@ -253,6 +269,8 @@ class _EntryExtension:
             link = xml_elem("link", entry, href=enclosure.url, rel="enclosure", type=_media_type(enclosure))
             if enclosure.length > 0:
                 link.set("length", str(enclosure.length))
+        for name, url in self.related:
+            xml_elem("link", entry, href=url, rel="related", title=name)
         if self.source_title:
             source = xml_elem("source", entry)
             xml_elem("title", source).text = self.source_title

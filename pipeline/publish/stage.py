@@ -14,7 +14,7 @@ from pipeline.model.newsletters import Window
 from pipeline.model.selection import candidate, select
 from pipeline.publish.build import ATOM_FILE, RSS_FILE, build
 from pipeline.publish.write import write_if_changed
-from pipeline.store import articles, declared
+from pipeline.store import articles, declared, stories
 from pipeline.store.engine import Store
 
 SPARE = 4
@@ -45,12 +45,13 @@ def publish(store: Store, config: Config, slugs: Collection[str] = ()) -> Publis
 
 
 def articles_of(store: Store, feed: Feed) -> list[Article]:
-    """A feed's articles, newest first: each story once, within the feed's limits."""
+    """A feed's articles, newest first: each story once, with who else tells it, within the feed's limits."""
     rules = feed.rules
     with store.read() as connection:
         found = {a.id: a for a in articles.newest(connection, rules, rules.limit * SPARE)}
-    everything = Window(0, max((a.accepted_seq for a in found.values()), default=0))
-    return [found[i] for i in select([candidate(a) for a in found.values()], everything, rules).ids]
+        everything = Window(0, max((a.accepted_seq for a in found.values()), default=0))
+        chosen = select([candidate(a) for a in found.values()], everything, rules).ids
+        return stories.with_also(connection, [found[i] for i in chosen])
 
 
 def page_of(store: Store, config: Config, feed: Feed) -> FeedPage:

@@ -23,6 +23,14 @@ TextOf = Callable[[str], tuple[str, list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
+class AlsoIn:
+    """Another source that tells an article's story."""
+
+    source: str                    # its title
+    url: str                       # "" where it leads to the very page that the article does
+
+
+@dataclass(frozen=True, slots=True)
 class ArticleView:
     """One article, as blocks and subjects see it."""
 
@@ -40,6 +48,7 @@ class ArticleView:
     topics: tuple[str, ...]
     language: str
     revision: int
+    also: tuple[AlsoIn, ...] = ()  # other sources that tell the same story
 
     @property
     def direction(self) -> str:
@@ -118,6 +127,7 @@ def _view(article: Article, public_url: str, html: str, text: str, links: list[s
         summary=article.summary, html=Markup(html),  # noqa: S704 - the store holds sanitised HTML only
         text=text.strip("\n"), links=tuple(links), topics=article.topics, language=article.language,
         revision=article.revision,
+        also=tuple(AlsoIn(one_line(a.source), a.link(article.url, public_url)) for a in article.also),
     )
 
 

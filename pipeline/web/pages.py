@@ -10,10 +10,11 @@ from starlette.responses import PlainTextResponse, Response
 
 from pipeline.config import Newsletter
 from pipeline.errors import BroadsheetError
-from pipeline.model.articles import ArticleStatus, Show
+from pipeline.model.articles import Article, ArticleStatus, Show
 from pipeline.model.frozen import direction
-from pipeline.model.selection import Rules
-from pipeline.store import articles, meta
+from pipeline.model.newsletters import Window
+from pipeline.model.selection import Rules, candidate, select
+from pipeline.store import Connection, articles, meta, stories
 from pipeline.web import mailbox, newsletters
 from pipeline.web.answers import FIVE_MINUTES, FOR_EVER, Missing, keep
 from pipeline.web.feeds import FeedFiles, feed_links
@@ -22,6 +23,7 @@ from pipeline.web.shell import ARTICLE
 from pipeline.web.site import Site
 
 CARDS = 12
+SPARE = 3            # times as many are read, so that stories told twice leave enough
 DIGESTS = 3
 MAILS = 20
 MAX_ID_DIGITS = 18   # what a database takes for a number
@@ -41,7 +43,7 @@ def home(site: Site, files: FeedFiles, _request: Request) -> Response:
     """`/`."""
     config = site.app.config
     with site.app.store.read() as connection:
-        cards = site.cards(articles.newest(connection, Rules(), CARDS))
+        cards = site.cards(_newest(connection))
     mails = mailbox.newest(mailbox.folder(config), MAILS) if config.site.demo and config.mail else []
     return site.page(
         "home", feeds=feed_links(site, files), articles=cards, mails=mails, today=site.app.now(),
@@ -55,7 +57,7 @@ def article(site: Site, request: Request) -> Response:
     written = request.path_params["id"]
     number = int(written) if written.isascii() and written.isdigit() and len(written) <= MAX_ID_DIGITS else 0
     with site.app.store.read() as connection:
-        found = articles.by_ids(connection, [number]).get(number)
+        found = next(iter(stories.with_also(connection, articles.by_ids(connection, [number]).values())), None)
     if found is not None and found.status is ArticleStatus.WITHDRAWN:
         raise Missing("This article was taken back", "It is not available any more.", status=410)
     if found is None or found.status is not ArticleStatus.ACCEPTED:
@@ -64,9 +66,17 @@ def article(site: Site, request: Request) -> Response:
     language = found.language or site.app.config.site.language
     return site.page(
         "article", policy=ARTICLE, cache=FIVE_MINUTES, article=found, language=language,
-        direction=direction(language), canonical=found.url or site.public("a", str(found.id)),
+        also=site.also(found), direction=direction(language), canonical=found.url or site.public("a", str(found.id)),
         html=Markup(found.html) if full else "",  # noqa: S704 - the store holds sanitised HTML only
     )
+
+
+def _newest(connection: Connection) -> list[Article]:
+    """The newest articles, each story once."""
+    found = {a.id: a for a in articles.newest(connection, Rules(), CARDS * SPARE)}
+    everything = Window(0, max((a.accepted_seq for a in found.values()), default=0))
+    chosen = select([candidate(a) for a in found.values()], everything, Rules(limit=CARDS)).ids
+    return stories.with_also(connection, [found[i] for i in chosen])
 
 
 def style(site: Site, request: Request) -> Response:

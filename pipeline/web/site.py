@@ -37,6 +37,7 @@ class Card:
     summary: str
     language: str
     elsewhere: bool        # the link leads to another site
+    also: tuple[tuple[str, str], ...] = ()   # other sources that tell it: (title, address or "")
 
     @property
     def direction(self) -> str:
@@ -94,12 +95,17 @@ class Site:
     def cards(self, articles: Sequence[Article]) -> list[Card]:
         return [self._card(article) for article in articles]
 
+    def also(self, article: Article) -> tuple[tuple[str, str], ...]:
+        """The other sources that tell an article's story: (title, address or "" where it is the article's own)."""
+        public_url = self.app.config.site.public_url
+        return tuple((other.source, other.link(article.url, public_url)) for other in article.also)
+
     def _card(self, article: Article) -> Card:
         elsewhere = bool(article.url) and article.show is not Show.FULL
         return Card(
             title=article.title, url=article.url if elsewhere else self.to("a", str(article.id)), elsewhere=elsewhere,
             source=article.source_title, author=article.author, date=article.published_at, summary=article.summary,
-            language=article.language or self.app.config.site.language,
+            language=article.language or self.app.config.site.language, also=self.also(article),
         )
 
     def _version(self, name: str, what: Content) -> str:

@@ -21,7 +21,7 @@ from lxml import html as lxml_html
 from pipeline.compose import freeze as freezing
 from pipeline.compose.freeze import freeze, render_directly, selection_lines, views_of
 from pipeline.errors import TemplateError
-from pipeline.model.articles import Article, ArticleStatus, Show
+from pipeline.model.articles import Also, Article, ArticleStatus, Show
 from pipeline.model.frozen import (
     TOKENS,
     DigestPage,
@@ -102,6 +102,17 @@ def one_shape(html: str) -> bytes:
 
 def rendered(html: str) -> lxml_html.HtmlElement:
     return lxml_html.document_fromstring(html)
+
+
+def test_the_other_tellers_of_a_story_are_in_the_letter() -> None:
+    also = (Also(8, "The <Blog>", "https://blog.example/1?a=1&b=2"), Also(9, "Planet", "https://own.example/1"))
+    made = freeze(template(), PAGE, [article(1, url="https://own.example/1", also=also), article(2)], nonce=NONCE)
+    html, text = personal_html(made, [1, 2], VALUES), personal_text(made, [1, 2], VALUES)
+    [told] = rendered(html).xpath("//p[contains(., 'Also in')]")
+    assert told.text_content() == "Also in The <Blog>, Planet"
+    assert told.xpath(".//a/@href") == ["https://blog.example/1?a=1&b=2"]
+    assert "Also in The <Blog>: https://blog.example/1?a=1&b=2\nAlso in Planet\n" in text
+    assert text.count("Also in") == 2
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from pipeline.errors import BroadsheetError
-from pipeline.model.articles import Enclosure, Show
+from pipeline.model.articles import Also, Enclosure, Show
 from pipeline.publish.build import MAX_HTML_CHARS, Built, build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -317,3 +317,20 @@ def test_anything_stored_gives_valid_feeds_or_a_note(page, article, broken_rules
     built = build(page(), [article(1), odd])
     assert broken_rules(built) == []
     assert len(channel(built).findall("item")) + sum("left out" in note for note in built.notes) == 2
+
+
+def test_who_else_tells_a_story_is_said_and_linked(page, article, broken_rules) -> None:
+    also = (Also(7, "R&D <Blog>", "https://blog.example/ä?a=1&b=2"), Also(8, "Our desk", ""),
+            Also(9, "Planet", "https://gazette.example/1"), Also(10, "Bad\x00", "https://x.example/"))
+    built = build(page(), [article(1, also=also), article(2, also=also[:1], show=Show.SUMMARY), article(3)])
+    assert broken_rules(built) == []
+    said = ('<p>Also in <a href="https://blog.example/%C3%A4?a=1&amp;b=2">R&amp;D &lt;Blog&gt;</a>, '
+            '<a href="https://lantern.example/a/8">Our desk</a>, Planet</p>')
+    whole, short, alone = channel(built).iter("item")
+    assert whole.findtext("description") == f"<p>Summary 1.</p>{said}"
+    assert whole.findtext(CONTENT) == f"<p>Body 1.</p>{said}"
+    assert short.findtext("description").endswith("&lt;Blog&gt;</a></p>")
+    assert alone.findtext("description") == "Summary 3."
+    blog, desk = ("https://blog.example/%C3%A4?a=1&b=2", "R&D <Blog>"), ("https://lantern.example/a/8", "Our desk")
+    assert [[(k.get("href"), k.get("title")) for k in entry.findall(f"{A}link") if k.get("rel") == "related"]
+            for entry in feed(built).iter(f"{A}entry")] == [[blog, desk], [blog], []]

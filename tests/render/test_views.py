@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from pipeline.model.articles import Article, ArticleStatus, Show
+from pipeline.model.articles import Also, Article, ArticleStatus, Show
 from pipeline.render.views import (
     article_view,
     fit_html,
@@ -46,6 +46,14 @@ def test_an_article_without_a_page_of_its_own_points_at_ours() -> None:
     assert plain_view(ARTICLE, public_url=PUBLIC).url == "https://n.example/a/5"
     elsewhere = plain_view(replace(ARTICLE, url="https://b.example/x"), public_url=PUBLIC)
     assert (elsewhere.url, elsewhere.web_url) == ("https://b.example/x", "https://n.example/a/5")
+
+
+def test_the_other_tellers_of_a_story_are_named() -> None:
+    also = (Also(6, "The\nBlog", "https://blog.example/1"), Also(7, "Folder", ""), Also(8, "Planet", "https://b.example/x"))
+    view = plain_view(replace(ARTICLE, url="https://b.example/x", also=also), public_url=PUBLIC)
+    assert [(a.source, a.url) for a in view.also] == [
+        ("The Blog", "https://blog.example/1"), ("Folder", "https://n.example/a/7"),
+        ("Planet", "")], "the very page that the article links to is not linked twice"
 
 
 @pytest.mark.parametrize(

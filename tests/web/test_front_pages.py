@@ -6,20 +6,20 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from pipeline import config
 from pipeline.errors import StoreError
 from pipeline.model.articles import ArticleStatus, Show
-from pipeline.store.schema import articles
+from pipeline.store.schema import articles, sources
 from pipeline.web.site import FOLDER
 
 HOST = "http://127.0.0.1:8000"
 
 
-def change(house: Any, **values: Any) -> None:
+def change(house: Any, article: int = 1, **values: Any) -> None:
     with house.app.store.write() as connection:
-        connection.execute(update(articles).where(articles.c.id == 1).values(**values))
+        connection.execute(update(articles).where(articles.c.id == article).values(**values))
 
 
 def configured(house: Any, old: str, new: str) -> Any:
@@ -64,6 +64,23 @@ def test_an_article_of_ours_is_shown_whole(house: Any) -> None:
     assert 'href="https://media.example/a.mp3"' in page.text
     assert "1.2 MB" in page.text
     assert "sandbox" in page.headers["content-security-policy"]
+
+
+def test_a_story_is_listed_once_and_names_who_else_tells_it(house: Any) -> None:
+    with house.app.store.write() as connection:
+        blog = connection.execute(insert(sources).values(
+            slug="blog", kind="feed", location="x", title="The <Blog>", created_at=house.app.now(),
+        ).returning(sources.c.id)).scalar_one()
+        first, second = connection.execute(select(articles.c.id).order_by(articles.c.accepted_seq)).scalars()
+        connection.execute(update(articles).where(articles.c.id == second).values(
+            source_id=blog, story_id=first, url="https://blog.example/x?a=1&b=2", title="Told again"))
+    front, page = house.get("/").text, house.get(f"/a/{first}").text
+    assert "Told again</a></h3>" not in front
+    for text in (front, page):
+        assert 'Also in <a href="https://blog.example/x?a=1&amp;b=2">The &lt;Blog&gt;</a></p>' in text
+    assert f'Also in <a href="{HOST}/a/{first}">' in house.get(f"/a/{second}").text
+    change(house, article=second, status=ArticleStatus.WITHDRAWN)
+    assert "Also in" not in house.get("/").text
 
 
 def test_of_others_work_a_summary_and_a_link(house: Any) -> None:
