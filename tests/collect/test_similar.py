@@ -246,6 +246,16 @@ def test_what_the_operator_parted_is_not_suggested_again(shelf: Shelf) -> None:
     assert {x[:2] for x in shelf.pairs()} == {(c, a), (c, b)}, "the third may belong to either"
 
 
+def test_what_joined_a_story_is_parted_from_what_the_story_was(shelf: Shelf) -> None:
+    text = made_up(1, 200)
+    a, b = (shelf.add(source, piece(source, text, url="https://north.example/x"))[0] for source in ("north", "south"))
+    [c] = shelf.add("east", piece("Another", text[:150]))
+    with shelf.store.write() as connection:
+        similar.split(connection, b, NOW)
+        similar.merge(connection, a, c, NOW)
+    assert shelf.suggest() == step.Suggestions(looked_at=3)
+
+
 def test_a_footer_under_everything_suggests_nothing(shelf: Shelf) -> None:
     footer = made_up("footer", 150)
     shelf.add("north", *(piece(f"One thing {n}", made_up(n, 40) + footer) for n in range(10)))
