@@ -204,7 +204,8 @@ def _origin(facts: Facts) -> list[str]:
 def _standing(article: Article, zone: str) -> list[str]:
     because = f": {article.reason}" if article.reason else ""
     if article.status is ArticleStatus.HELD:
-        return [f"It is held{because}. No feed and no digest takes it.",
+        held = article.reason if article.reason.startswith("held ") else f"held{because}"  # "held by the rule …"
+        return [f"It is {held}. No feed and no digest takes it.",
                 f"To let it in: broadsheet articles release {article.id}"]
     if article.status is ArticleStatus.WITHDRAWN:
         return [f"It was withdrawn{because}. Feeds, digests and the web no longer show it."]

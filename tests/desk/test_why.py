@@ -67,6 +67,7 @@ def person(**values: Any) -> PersonFacts:
         (article(revision=3), "this is revision 3"),
         (article(mailable=False, reason="older than the backlog"), "for feeds only, no digest takes it: older than"),
         (article(status=ArticleStatus.HELD, reason="90 at once"), "It is held: 90 at once."),
+        (article(status=ArticleStatus.HELD, reason='held by the rule "x"'), 'It is held by the rule "x". No feed'),
         (article(status=ArticleStatus.HELD), "broadsheet articles release 7"),
         (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn."),
         (article(text_note="from its page"), "About its text: from its page."),
