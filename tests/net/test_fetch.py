@@ -235,6 +235,9 @@ def test_a_server_that_does_not_take_the_connection() -> None:
     with pytest.raises(FetchError, match=r"127\.0\.0\.1 did not take the connection within 0\.1 s"):
         fetcher.fetch(Request(f"http://127.0.0.1:{full.getsockname()[1]}/", allow_networks=LOOPBACK))
     assert time.monotonic() - began < 1
+    with pytest.raises(FetchError, match=r"took longer than 0\.1 s"):
+        Fetcher("t", Limits(connect_s=2, total_s=0.1)).fetch(
+            Request(f"http://127.0.0.1:{full.getsockname()[1]}/", allow_networks=LOOPBACK))
     for sock in [full, *crowd]:
         sock.close()
 

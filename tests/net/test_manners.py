@@ -96,6 +96,8 @@ def test_a_server_that_sends_a_delta_as_200_is_taken_at_its_word(server) -> None
     server.says("/feed", b"<new/>", IM="feed")
     assert ask(server, etag='"1"').delta is True
     assert ask(server).delta is False, "nobody asked, so this is the whole"
+    server.says("/feed", status="304 x", IM="feed")
+    assert ask(server, etag='"1"').delta is False, "nothing is no part of anything"
 
 
 @pytest.mark.parametrize(("asked", "said"), [
