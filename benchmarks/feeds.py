@@ -13,6 +13,7 @@ import hashlib
 import multiprocessing
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -59,12 +60,13 @@ def address(number: int, port: int) -> str:
 
 
 @contextmanager
-def served(bodies: Sequence[bytes]) -> Iterator[int]:
+def served(bodies: Sequence[bytes], *, changing: int = 0) -> Iterator[int]:
     """A web server in a process of its own, so that it does not share our interpreter's lock; its port. It speaks gzip
-    and ETag, and closes each connection like most servers of feeds when asked to."""
+    and ETag, and closes each connection like most servers of feeds when asked to. With `changing`, one feed in so many
+    has a new ETag, and one more article, each time it is asked."""
     context = multiprocessing.get_context("spawn")
     ready, told = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(list(bodies), told), daemon=True)
+    process = context.Process(target=_serve, args=(list(bodies), changing, told), daemon=True)
     process.start()
     try:
         if not ready.poll(60):
@@ -93,17 +95,26 @@ def _salted(body: bytes, copy: int) -> bytes:
     return re.sub(rb" \x00", lambda _m: next(texts), text)
 
 
-def _serve(bodies: list[bytes], told: Any) -> None:
-    answers = []
-    for body in bodies:
+def _serve(bodies: list[bytes], changing: int, told: Any) -> None:
+    def answer_of(body: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         etag = b'"' + hashlib.sha256(body).hexdigest()[:16].encode() + b'"'
         packed = gzip.compress(body, 6, mtime=0)
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nETag: %b\r\nConnection: close\r\n" % etag
-        answers.append((
+        return (
             etag, head + b"Content-Length: %d\r\n\r\n" % len(body) + body,
             head + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed,
             b"HTTP/1.1 304 Not Modified\r\nETag: %b\r\nConnection: close\r\n\r\n" % etag,
-        ))
+        )
+
+    answers = [answer_of(body) for body in bodies]
+    times: Counter[int] = Counter()
+
+    def current(number: int) -> tuple[bytes, bytes, bytes, bytes]:
+        if changing and number % changing == 0:
+            times[number] += 1
+            more = made_up(10**6 * times[number] + number, 1).partition(b"<item>")[2].rpartition(b"</item>")[0]
+            return answer_of(bodies[number].replace(b"<item>", b"<item>" + more + b"</item><item>", 1))
+        return answers[number]
 
     class Answer(asyncio.Protocol):
         def __init__(self) -> None:
@@ -120,7 +131,7 @@ def _serve(bodies: list[bytes], told: Any) -> None:
             if not number:  # robots.txt and the like
                 self.transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             else:
-                etag, plain, packed, same = answers[int(number[1])]
+                etag, plain, packed, same = current(int(number[1]))
                 self.transport.write(same if etag in self.asked else
                                      packed if b"gzip" in self.asked else plain)
             self.transport.close()
