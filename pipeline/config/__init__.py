@@ -42,7 +42,7 @@ from pipeline.errors import ConfigError, UsageError
 
 __all__ = [
     "FOREVER", "MASK", "STARTER", "Collect", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator",
-    "Paths", "Site", "Smtp", "Source", "Store", "Web", "load", "nearest", "say_span",
+    "Paths", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest", "say_span",
 ]
 
 STARTER = Path(__file__).with_name("starter.toml")
@@ -92,7 +92,11 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
     carries a secret's value: therefore nothing is raised inside an except block here.
     """
     path = Path.cwd() / path  # not resolve(): a linked config means the folder that the link stands in
-    text = _read(path)
+    return load_text(_read(path), path, env)
+
+
+def load_text(text: str, path: Path, env: Mapping[str, str] | None = None) -> Config:
+    """What `load` would make of this text if it stood in the file at `path`, which is absolute."""
     written = _parse(path, text)
     problems = Problems(key_lines(text), written)
     document = expand(written, path.parent, os.environ if env is None else env, problems.add, problems.warn)

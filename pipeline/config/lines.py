@@ -1,7 +1,7 @@
-"""On which line of a TOML text each key stands. tomllib knows, but does not tell.
+"""Where in a TOML text each key stands. tomllib knows, but does not tell.
 
-    [[sources]]          -> ("sources", 0): 1
-    slug = "desk"        -> ("sources", 0, "slug"): 2
+    [[sources]]          -> ("sources", 0): line 1
+    slug = "desk"        -> ("sources", 0, "slug"): line 2, its value from character 19 to 25
 
 Reads only text that tomllib has accepted, so it need not check anything and only has to skip values rightly.
 Source of the grammar: https://toml.io/en/v1.0.0
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 KeyPath = tuple[str | int, ...]
 
@@ -19,12 +20,25 @@ BLANKS = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 KEY_PART = re.compile(r"""[ \t]*([A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')[ \t]*""")
 # The longest first. A closing run of quotes may be up to five long: two of them belong to the text.
 STRING = re.compile(r'''"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?'{3,5}|"(?:[^"\\]|\\.)*"|'[^']*\'''', re.DOTALL)
-PLAIN = re.compile(r"[^,\]}#\n]+")
+PLAIN = re.compile(r"[^,\]}#\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """(first character, one past the last) of each value by its key path, and of each header by its table's."""
+
+    values: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    headers: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
     """Map each key path, with indexes of arrays and of arrays of tables, to its line, counted from 1."""
-    return _Scan(text.replace("\r\n", "\n")).lines
+    return _Scan(text).lines
+
+
+def key_spans(text: str) -> Spans:
+    """Return where the values and the headers of a text stand, in characters of this very text."""
+    return _Scan(text).spans
 
 
 def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int:
@@ -42,6 +56,8 @@ class _Scan:
         self.text = text
         self.at = 0
         self.lines: dict[KeyPath, int] = {}
+        self.spans = Spans()
+        self.counted = (0, 1)  # up to which character lines were counted, and the line there
         self.counts: dict[KeyPath, int] = {}  # how many tables each array of tables has so far
         table: KeyPath = ()
         while self._skip():
@@ -52,7 +68,7 @@ class _Scan:
 
     def _header(self) -> KeyPath:
         double = self.text.startswith("[[", self.at)
-        line = self._line()
+        start, line = self.at, self._line()
         self.at += 2 if double else 1
         parts = self._key()
         self.at += 2 if double else 1
@@ -63,6 +79,7 @@ class _Scan:
             self.lines.setdefault(path, line)
             path += (number,)
         self.lines.setdefault(path, line)
+        self.spans.headers[path] = (start, self.at)
         return path
 
     def _inside(self, parts: tuple[str, ...], path: KeyPath) -> KeyPath:
@@ -85,7 +102,7 @@ class _Scan:
 
     def _value(self, path: KeyPath) -> None:
         self._skip()
-        first = self.text[self.at]
+        start, first = self.at, self.text[self.at]
         if first in "\"'":
             found = STRING.match(self.text, self.at)
             self.at = found.end() if found else len(self.text)
@@ -95,7 +112,8 @@ class _Scan:
             self._inline_table(path)
         else:
             found = PLAIN.match(self.text, self.at)
-            self.at = found.end() if found else len(self.text)
+            self.at = self.at + len(found[0].rstrip()) if found else len(self.text)
+        self.spans.values[path] = (start, self.at)
 
     def _array(self, path: KeyPath) -> None:
         self.at += 1
@@ -136,4 +154,6 @@ class _Scan:
         return self.at < len(self.text)
 
     def _line(self) -> int:
-        return self.text.count("\n", 0, self.at) + 1
+        at, line = self.counted
+        self.counted = (self.at, line + self.text.count("\n", at, self.at))
+        return self.counted[1]
