@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Protocol
 
@@ -29,19 +29,28 @@ ACCEPT_ENCODING = "gzip, br, zstd"
 PIECE_BYTES = 64 * 1024
 """Unpacked at once. brotli's output_buffer_limit counts whole blocks: its pieces are up to 96 KiB."""
 
-MAX_PARTS = 10_000
+MAX_PARTS = 2_000
 """Of one body: a gzip member or zstd frame costs a few bytes on the wire and a new decoder here."""
 
 MAX_ZSTD_WINDOW_LOG = 23  # 8 MiB
 
+LARGE_BYTES = 4 * 1024 * 1024
+"""What a body may hold before it has to ask for more. Of ten thousand feeds a handful is larger."""
+
 
 class Decoder:
-    """One body being unpacked. `subject` is the address that errors name, `cap` the most bytes that may come out."""
+    """One body being unpacked. `subject` is the address that errors name, `cap` the most bytes that may come out.
 
-    def __init__(self, subject: str, encoding: str, cap: int) -> None:
+    `when_large` is called once, before more than LARGE_BYTES are held; what it raises ends the body.
+    """
+
+    def __init__(
+        self, subject: str, encoding: str, cap: int, *, when_large: Callable[[], None] | None = None
+    ) -> None:
         self.subject = subject
         self.encoding = encoding.strip(" \t").lower()
         self.cap = cap
+        self._when_large = when_large
         self._out = BytesIO()  # its getvalue() hands the buffer over without a second copy
         self._fed = False
         self._format = _format(self.encoding, subject)
@@ -73,8 +82,12 @@ class Decoder:
         return self._out.getvalue()
 
     def _keep(self, piece: bytes) -> None:
-        if self._out.tell() + len(piece) > self.cap:
+        held = self._out.tell() + len(piece)
+        if held > self.cap:
             raise Refused(self.subject, f"the answer unpacks to more than {size(self.cap)}")
+        if held > LARGE_BYTES and self._when_large is not None:
+            self._when_large()
+            self._when_large = None
         self._out.write(piece)
 
 

@@ -11,7 +11,7 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +33,7 @@ ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, "
     "text/xml;q=0.9, application/json;q=0.8, text/html;q=0.7, */*;q=0.1"
 )
+LARGE_AT_ONCE = 2  # bodies of more than decode.LARGE_BYTES: many bombs at once need no more memory than two
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0
 
 _IM_USED = 226
@@ -130,6 +131,7 @@ class Fetcher:
         self._given_tls = tls
         self._lock = threading.Lock()
         self._under_way: set[Line] = set()
+        self._large = threading.BoundedSemaphore(LARGE_AT_ONCE)
         self._closed = False
 
     def fetch(self, request: Request) -> Response:
@@ -149,6 +151,8 @@ class Fetcher:
                 error.moved_to, error.moved_status, error.moved_to_https = moved(first, target, redirects)
                 raise
             if isinstance(answer, Response):
+                if not redirects:
+                    return answer
                 moved_to, moved_status, moved_to_https = moved(first, target, redirects)
                 return replace(answer, moved_to=moved_to, moved_status=moved_status, moved_to_https=moved_to_https)
             if len(redirects) == limits.redirects:
@@ -218,10 +222,24 @@ class Fetcher:
         if not _was_asked_for(head.status, headers, delta=delta):
             raise HttpStatusError(line.subject, head.status, head.reason, url=target.url,
                                   retry_after_s=_retry_after(head.headers))
-        decoder = Decoder(line.subject, head.headers.get("content-encoding", ""), limits.decoded_bytes)
-        for piece in read_body(line, head, first, limits.wire_bytes):
-            decoder.feed(piece)
-        return _response(target, head, decoder.finish(), delta=delta and head.status != HTTPStatus.NOT_MODIFIED)
+        body = self._body(line, head, first)
+        return _response(target, head, body, delta=delta and head.status != HTTPStatus.NOT_MODIFIED)
+
+    def _body(self, line: Line, head: Head, first: bytes) -> bytes:
+        """The body unpacked. Only LARGE_AT_ONCE large ones grow at a time; the next waits, and the small ones don't."""
+        limits = self._limits
+        with ExitStack() as cleanup:
+
+            def when_large() -> None:
+                if not self._large.acquire(timeout=line.deadline.left()):
+                    raise FetchError(line.subject, "other large answers took all the time that it had")
+                cleanup.callback(self._large.release)
+
+            decoder = Decoder(line.subject, head.headers.get("content-encoding", ""), limits.decoded_bytes,
+                              when_large=when_large)
+            for piece in read_body(line, head, first, limits.wire_bytes):
+                decoder.feed(piece)
+            return decoder.finish()
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import brotli
@@ -30,8 +31,8 @@ def raw_deflate(text: bytes) -> bytes:
 
 PACKERS = {
     "gzip": gzip.compress, "x-gzip": gzip.compress, "GZIP": gzip.compress, "deflate": zlib.compress,
-    "br": brotli.compress, "zstd": zstd.compress, "identity": bytes, "": bytes, "UTF-8": bytes, "none": bytes,
-    "\tgzip ": gzip.compress,
+    "br": partial(brotli.compress, quality=4), "zstd": zstd.compress, "identity": bytes, "": bytes, "UTF-8": bytes,
+    "none": bytes, "\tgzip ": gzip.compress,
 }
 ENDING = ("gzip", "deflate", "br", "zstd")  # the formats that know their own end
 
@@ -144,7 +145,7 @@ def test_endless_members_are_refused_soon() -> None:
                            ("zstd", b"\x50\x2a\x4d\x18\x00\x00\x00\x00")):
         assert unpack(encoding, body * (MAX_PARTS - 1)) == b""
         began = time.process_time()
-        with pytest.raises(Refused, match="more than 10,000 pieces"):
+        with pytest.raises(Refused, match="more than 2,000 pieces"):
             unpack(encoding, *[body * 1_000] * 1_000)
         assert time.process_time() - began < 2
 
@@ -180,9 +181,9 @@ def test_a_bomb_is_refused_in_bounded_memory(encoding: str, tmp_path: Path) -> N
               "br": brotli.Compressor(quality=1, lgwin=24),
               "zstd": zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 23})}[encoding]
     bomb = tmp_path / "bomb"
-    bomb.write_bytes(zeros(packer, 100))
+    bomb.write_bytes(zeros(packer, 48))
     done = subprocess.run([sys.executable, "-c", UNPACKING, encoding, str(bomb)],
                           capture_output=True, text=True, check=True)
     taken = int(done.stdout) * 1024
-    print(f"{encoding}: {size(bomb.stat().st_size)} that would be 100 MiB took {size(taken)}")
+    print(f"{encoding}: {size(bomb.stat().st_size)} that would be 48 MiB took {size(taken)}")
     assert taken < 24 << 20

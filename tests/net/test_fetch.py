@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
@@ -8,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.errors import FetchError, Refused
-from pipeline.net.fetch import Fetcher, HttpStatusError, Limits, Request, Response
+from pipeline.net.decode import LARGE_BYTES
+from pipeline.net.fetch import LARGE_AT_ONCE, Fetcher, HttpStatusError, Limits, Request, Response
 
 LOOPBACK = ("127.0.0.1/32",)
 QUICK = Limits(connect_s=0.3, total_s=0.3, wire_bytes=100_000, decoded_bytes=300_000, header_bytes=8_192)
@@ -390,3 +392,50 @@ def test_closing_breaks_off_a_connection_that_nobody_takes() -> None:
     stopping.join()
     for sock in [full, *crowd]:
         sock.close()
+
+
+def test_only_so_many_large_bodies_grow_at_once_and_small_ones_do_not_wait(server) -> None:
+    arrived, going_on = threading.Semaphore(0), threading.Event()
+
+    def half(sock: socket.socket) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (LARGE_BYTES + 2) + bytes(LARGE_BYTES + 1))
+        arrived.release()
+        going_on.wait(5)
+        sock.sendall(b"x")
+
+    server.scripts["/large"] = half
+    server.says("/edge", bytes(LARGE_BYTES))
+    fetcher = Fetcher("t", Limits(total_s=5))
+    grown: list[int] = []
+
+    def large() -> None:
+        grown.append(len(fetcher.fetch(Request(server.url("/large"), allow_networks=LOOPBACK)).body))
+
+    threads = [threading.Thread(target=large) for _ in range(LARGE_AT_ONCE)]
+    for thread in threads:
+        thread.start()
+        assert arrived.acquire(timeout=3)
+    deadline = time.monotonic() + 3
+    while fetcher._large.acquire(blocking=False):  # their last bytes are still on the way
+        fetcher._large.release()
+        assert time.monotonic() < deadline
+    assert len(fetcher.fetch(Request(server.url("/edge"), allow_networks=LOOPBACK)).body) == LARGE_BYTES
+    fetcher._limits = Limits(total_s=0.2)
+    with pytest.raises(FetchError, match="other large answers") as caught:
+        large()
+    assert not caught.value.permanent
+    going_on.set()
+    for thread in threads:
+        thread.join(3)
+    assert grown == [LARGE_BYTES + 2] * LARGE_AT_ONCE
+    fetcher._limits = Limits(total_s=5)
+    for _ in range(LARGE_AT_ONCE + 1):
+        large()
+
+
+def test_refused_bombs_give_their_place_back(server) -> None:
+    server.says("/bomb", gzip.compress(bytes(LARGE_BYTES * 2)), Content_Encoding="gzip")
+    fetcher = Fetcher("t", Limits(total_s=5, decoded_bytes=LARGE_BYTES + 70_000))
+    for _ in range(LARGE_AT_ONCE + 1):
+        with pytest.raises(Refused, match="unpacks to more"):
+            fetcher.fetch(Request(server.url("/bomb"), allow_networks=LOOPBACK))

@@ -18,7 +18,7 @@ def find(lookups: Lookups, host: str = "a.example", timeout_s: float = 2.0) -> l
 
 def test_one_after_the_other_takes_one_thread() -> None:
     used = []
-    lookups = Lookups(lambda host, port: used.append(threading.get_ident()) or [host, str(port)], idle_s=0.05)  # type: ignore[func-returns-value]
+    lookups = Lookups(lambda host, port: used.append(threading.get_ident()) or [host, str(port)], idle_s=0.02)  # type: ignore[func-returns-value]
     for n in range(20):
         assert find(lookups, f"{n}.example") == [f"{n}.example", "80"]
     assert len(set(used)) == 1
@@ -26,17 +26,17 @@ def test_one_after_the_other_takes_one_thread() -> None:
 
 
 def test_idle_threads_end_and_a_look_up_at_that_moment_is_answered() -> None:
-    lookups = Lookups(lambda host, _port: [host], idle_s=0.05)
-    for n in range(12):
+    lookups = Lookups(lambda host, _port: [host], idle_s=0.02)
+    for n in range(8):
         assert find(lookups, str(n)) == [str(n)]
-        time.sleep(0.044 + 0.001 * n)
-    time.sleep(0.2)
+        time.sleep(0.016 + 0.001 * n)
+    time.sleep(0.1)
     assert lookups._threads == 0
     assert find(lookups, "again") == ["again"]
 
 
 def test_many_at_once_each_get_their_own_answer() -> None:
-    lookups = Lookups(lambda host, _port: time.sleep(0.002) or [host], idle_s=0.05)  # type: ignore[func-returns-value]
+    lookups = Lookups(lambda host, _port: time.sleep(0.002) or [host], idle_s=0.02)  # type: ignore[func-returns-value]
     wrong = []
 
     def work(n: int) -> None:
@@ -60,7 +60,7 @@ def test_those_that_hang_keep_their_threads_and_the_next_says_so() -> None:
         release.wait(5)
         return [host]
 
-    lookups = Lookups(resolve, idle_s=0.05)
+    lookups = Lookups(resolve, idle_s=0.02)
     for n in range(MAX_LOOKUPS):
         with pytest.raises(TimeoutError):
             find(lookups, str(n), timeout_s=0.001)
@@ -81,7 +81,7 @@ def test_those_that_hang_keep_their_threads_and_the_next_says_so() -> None:
 def test_failures_are_told_to_the_one_who_asked(error: Exception, words: str) -> None:
     def resolve(_host: str, _port: int) -> list[str]:
         raise error
-    lookups = Lookups(resolve, idle_s=0.05)
+    lookups = Lookups(resolve, idle_s=0.02)
     for _ in range(3):
         with pytest.raises(FetchError, match=words):
             find(lookups)
