@@ -9,6 +9,7 @@ from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
 from pipeline.collect.accept import Poll
 from pipeline.collect.stage import collect
+from pipeline.collect.suggest import suggest
 from pipeline.compose.stage import Parts, compose, fill_batches
 from pipeline.config import Newsletter
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
@@ -107,9 +108,11 @@ def collect_due(
         return []
     fetcher = app.fetcher()
     try:
-        return collect(app.store, app.config, fetcher, app.now, slugs=slugs, force=force, progress=watch.polled)
+        polls = collect(app.store, app.config, fetcher, app.now, slugs=slugs, force=force, progress=watch.polled)
     finally:
         fetcher.close()
+    suggest(app.store, app.now())  # who tells nearly the same as what came in; the operator decides
+    return polls
 
 
 def failing_sources(app: App, polled: Collection[str]) -> list[str]:

@@ -36,16 +36,19 @@ class KnownRow:
     title: str
     revision: int
     status: ArticleStatus
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """How a new article enters. `held` is the reason why it waits, "" when it is accepted at once."""
+    """How a new article enters. `held` is the reason why it waits, "" when it is accepted at once; `seen_at` is when
+    it was first seen, None for now."""
 
     show: Show
     mailable: bool
     reason: str = ""
     held: str = ""
+    seen_at: datetime | None = None
 
 
 def known(connection: Connection, source_id: int, drafts: Sequence[Draft]) -> list[KnownRow]:
@@ -59,11 +62,11 @@ def known(connection: Connection, source_id: int, drafts: Sequence[Draft]) -> li
         for chunk in _chunks(sorted(values - {""})):
             query = select(
                 articles.c.id, articles.c.guid, articles.c.url_key, articles.c.content_hash, articles.c.title,
-                articles.c.revision, articles.c.status,
+                articles.c.revision, articles.c.status, articles.c.topics,
             ).where(articles.c.source_id == source_id, column.in_(chunk), column != "")  # as the index has it
             for row in connection.execute(query):
                 found[row.id] = KnownRow(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision,
-                                         ArticleStatus(row.status))
+                                         ArticleStatus(row.status), tuple(row.topics))
     return [found[key] for key in sorted(found)]
 
 
@@ -110,7 +113,7 @@ def add_all(
         if draft.pointer:
             raise ValueError(f"{draft.url} is only an address yet")
         rows.append(_content(draft) | {
-            "id": article_id, "source_id": source_id, "first_seen_at": now, "show": how.show,
+            "id": article_id, "source_id": source_id, "first_seen_at": how.seen_at or now, "show": how.show,
             "mailable": how.mailable, "published_at": draft.published_at, "updated_at": draft.published_at,
             "story_id": told.of(draft), "status": ArticleStatus.HELD if how.held else ArticleStatus.ACCEPTED,
             "reason": how.held or how.reason, "accepted_seq": None if how.held else seq,
@@ -118,7 +121,7 @@ def add_all(
         })
         told.tell(article_id, draft)
         seq += not how.held
-        topics += _topic_rows(article_id, draft)
+        topics += _topic_rows(article_id, draft.topics)
     connection.execute(_INSERT, rows)
     if topics:
         connection.execute(_INSERT_TOPIC, topics)
@@ -138,7 +141,7 @@ def revise(connection: Connection, article_id: int, draft: Draft, now: datetime,
         .returning(articles.c.revision)
     ).scalar_one()
     connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
-    if topics := _topic_rows(article_id, draft):
+    if topics := _topic_rows(article_id, draft.topics):
         connection.execute(_INSERT_TOPIC, topics)
     connection.execute(insert(article_revisions).values(
         article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash,
@@ -149,6 +152,14 @@ def move(connection: Connection, article_id: int, draft: Draft) -> None:
     """Remember a new guid or address of an article whose content stayed the same."""
     connection.execute(update(articles).where(articles.c.id == article_id).values(
         guid=draft.guid, url=draft.url, url_key=draft.url_key))
+
+
+def file_under(connection: Connection, article_id: int, topics: Sequence[str]) -> None:
+    """Give an article other topics. That is no revision: not a word of it has changed."""
+    connection.execute(update(articles).where(articles.c.id == article_id).values(topics=list(topics)))
+    connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
+    if rows := _topic_rows(article_id, topics):
+        connection.execute(_INSERT_TOPIC, rows)
 
 
 def release(connection: Connection, article_ids: Collection[int], now: datetime) -> int:
@@ -238,20 +249,20 @@ class Stories:
 
     @classmethod
     def known(cls, connection: Connection, drafts: Sequence[Draft]) -> Stories:
-        """The stored stories that one of `drafts` could join; of several the oldest. Those that the operator has
-        parted from a story are no reason to join one."""
+        """The stored stories that one of `drafts` could join; of several the oldest. Where the operator has parted two
+        articles, what these two have in common is no reason any more to join either."""
         stories = cls({}, {})
-        parted = select(likenesses.c.article_id).where(likenesses.c.state == "split").union(
-            select(likenesses.c.other_id).where(likenesses.c.state == "split"))
+        parted = _parted(connection)
         for column, values, index in (
             (articles.c.url_key, {d.url_key for d in drafts}, stories.by_url),
             (articles.c.content_hash, {d.content_hash for d in drafts if _is_telling(d)}, stories.by_content),
         ):
             for chunk in _chunks(sorted(values - {""})):
                 query = (select(column.label("key"), func.coalesce(articles.c.story_id, articles.c.id).label("story"))
-                         .where(column.in_(chunk), articles.c.id.not_in(parted)).order_by(articles.c.id))
+                         .where(column.in_(chunk)).order_by(articles.c.id))
                 for row in connection.execute(query):
-                    index.setdefault(row.key, row.story)
+                    if row.key not in parted:
+                        index.setdefault(row.key, row.story)
         return stories
 
     def of(self, draft: Draft) -> int | None:
@@ -266,6 +277,19 @@ class Stories:
             self.by_url.setdefault(draft.url_key, story)
         if _is_telling(draft):
             self.by_content.setdefault(draft.content_hash, story)
+
+
+def _parted(connection: Connection) -> set[str]:
+    """Addresses' keys and content hashes that two articles share which the operator has parted."""
+    one, other = articles.alias("one"), articles.alias("other")
+    query = (select(one.c.url_key, one.c.content_hash, other.c.url_key.label("other_key"),
+                    other.c.content_hash.label("other_hash"))
+             .join(likenesses, likenesses.c.article_id == one.c.id).join(other, other.c.id == likenesses.c.other_id)
+             .where(likenesses.c.state == "split"))
+    shared: set[str] = set()
+    for row in connection.execute(query):
+        shared |= {row.url_key, row.content_hash} & {row.other_key, row.other_hash}
+    return shared - {""}
 
 
 def _is_telling(draft: Draft) -> bool:
@@ -292,8 +316,8 @@ def _content(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _topic_rows(article_id: int, draft: Draft) -> list[dict[str, Any]]:
-    return [{"article_id": article_id, "topic": topic} for topic in dict.fromkeys(draft.topics)]
+def _topic_rows(article_id: int, topics: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"article_id": article_id, "topic": topic} for topic in dict.fromkeys(topics)]
 
 
 _INSERT, _INSERT_TOPIC = insert(articles), insert(article_topics)
