@@ -72,7 +72,10 @@ def test_there_are_enough_forms() -> None:
 @pytest.mark.parametrize("route", inside.ROUTES)
 def test_no_form_of_an_address_leads_inside_on_any_route(route: str, canary, watch) -> None:
     """127.0.0.2 plays the public web: the one network that the request names, and so its ports are free."""
-    public = inside.Web(("127.0.0.2", 0))
+    try:
+        public = inside.Web(("127.0.0.2", 0))
+    except OSError:
+        pytest.skip("this system has only one loopback address; the namespace test tries the same")
     place = inside.Place(public, canary.port, allow=("127.0.0.2/32",))
     try:
         for form in FORMS:
