@@ -55,9 +55,9 @@ def make_drafts(
     """Make drafts of one whole document, in its order, each article once. `language`, `rights` and `licence`
     (an address) stand in where the source says nothing.
 
-    A guid that stands on articles with other addresses and other content identifies none of them and is
-    dropped; so is an address that several articles link to (unless their fragments tell them apart) or that
-    is a site's front page. Of what remains the same, the newest is kept.
+    A guid that stands on articles with other content and other addresses, or other titles and times, identifies none
+    of them and is dropped; so is an address that several articles link to (unless their fragments tell them apart)
+    or that is a site's front page. Of what remains the same, the newest is kept.
     """
     drafts = [
         make_draft(f, source_url=source_url, now=now, language=language, topics=topics, show=show, rights=rights,
@@ -190,12 +190,17 @@ def _trustworthy_guids(drafts: list[Draft]) -> list[Draft]:
     sharing: defaultdict[str, list[Draft]] = defaultdict(list)
     for draft in drafts:
         sharing[draft.guid].append(draft)
-    shared = {
-        guid
-        for guid, group in sharing.items()
-        if len({d.url_key for d in group}) > 1 and len({d.content_hash for d in group}) > 1
-    }
+    shared = {guid for guid, group in sharing.items() if not _is_one_article(group)}
     return [replace(d, guid="") if d.guid in shared else d for d in drafts]
+
+
+def _is_one_article(group: Sequence[Draft]) -> bool:
+    """Whether drafts under one guid are that article, perhaps in several versions (RFC 4287 section 4.1.1)."""
+    if len(group) == 1 or len({d.content_hash for d in group}) == 1:
+        return True
+    one_title = len({d.title for d in group}) == 1
+    one_time = len({d.published_at for d in group}) == 1 and all(d.dated for d in group)
+    return len({d.url_key for d in group}) == 1 and (one_title or one_time)
 
 
 def _trustworthy_urls(drafts: list[Draft]) -> list[Draft]:

@@ -88,7 +88,7 @@ def clean_html(source: str, *, base_url: str = "") -> str:
     """
     text = _admitted(source)
     if "<" not in text and "&" not in text:
-        return _legal_html(html.escape(text, quote=False).strip())
+        return _escaped_text(text)
     clean = _cleaner().clean
     for _ in range(_PASSES):
         text = _own_rules(_with_attributes(clean(text), base_url))
@@ -105,8 +105,12 @@ def words_of(source: str) -> Words:
     """Return what can be read in foreign HTML, for less than cleaning it costs: nobody will see its markup."""
     text = _admitted(source)
     if "<" not in text and "&" not in text:
-        return read_words(html.escape(text, quote=False))
+        return read_words(_escaped_text(text))
     return read_words(_own_rules(_tags_only().clean(text)))
+
+
+def _escaped_text(text: str) -> str:
+    return _legal_html(html.escape(text, quote=False).strip())
 
 
 def _admitted(source: str) -> str:
@@ -188,7 +192,8 @@ def _own_rules(cleaned: str) -> str:
     text = _BOX.sub(r"\1div", _BAD_IMG.sub("", text))
     if "<h1" in text:
         text = _HEADING.sub(lambda m: f"{m[1]}{min(6, int(m[2]) + 1)}", text)
-    return text.strip()
+    text = text.strip()
+    return _legal_html(text) if _OVERLAY in text else text
 
 
 def _as_plain_text(cleaned: str) -> str:

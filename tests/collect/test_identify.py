@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -120,6 +121,25 @@ def test_a_guid_that_several_articles_share_identifies_none() -> None:
         Found("A", "a", guid="1", url="/a"), Found("B", "b", guid="1", url="/b"), Found("C", guid="2", url="/c")
     )
     assert [(d.title, d.guid) for d in made] == [("A", ""), ("B", ""), ("C", "2")]
+
+
+@pytest.mark.parametrize(
+    ("second", "guids"),
+    [
+        ({"title": "A", "html": "a"}, ["1"]),
+        ({"title": "A", "html": "b"}, ["1"]),
+        ({"title": "B", "html": "b"}, ["", ""]),
+        ({"title": "B", "html": "b", "published_at": datetime(2024, 6, 3, tzinfo=UTC)}, ["1"]),
+        ({"title": "B", "html": "b", "published_at": datetime(2024, 6, 4, tzinfo=UTC)}, ["", ""]),
+        ({"title": "A", "html": "b", "url": "/b"}, ["", ""]),
+        ({"title": "A", "html": "a", "url": "/b"}, ["1"]),
+    ],
+)
+@pytest.mark.parametrize("url", ["/a", ""])
+def test_versions_of_one_article_and_several_under_one_guid(second: dict[str, Any], guids: list[str], url: str) -> None:
+    first = Found("A", "a", guid="1", url=url, published_at=datetime(2024, 6, 3, tzinfo=UTC))
+    made = drafts(first, Found(**{"guid": "1", "url": url, **second}))
+    assert [d.guid for d in made] == guids
 
 
 def test_the_same_article_twice_is_one_and_the_newest_is_kept() -> None:
