@@ -68,7 +68,7 @@ def storm(body):
     for _ in range(10): Callback()
     return "half of it"
 def span(body):
-    began = time.monotonic(); time.sleep(.1)
+    began = time.monotonic(); time.sleep(.04)
     return f"{began} {time.monotonic()} {os.getpid()}"
 def env(body): return " ".join(sorted(os.environ))
 def where(body): return child.__file__
@@ -144,10 +144,11 @@ def test_an_error_keeps_its_class_and_all_it_says(make: Callable[..., Children])
         FetchError, "https://a.example/", "is far away", "wait", True)
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_535, 300_000, 5 * MB])
-def test_documents_of_any_size_go_through(make: Callable[..., Children], size: int) -> None:
-    text = "é" * (size // 2) + "x" * (size % 2)
-    assert make().work("echo", "s", text.encode()) == text
+def test_documents_of_any_size_go_through(make: Callable[..., Children]) -> None:
+    children = make()
+    for size in (0, 1, 65_535, 300_000, 5 * MB):
+        text = "é" * (size // 2) + "x" * (size % 2)
+        assert children.work("echo", "s", text.encode()) == text
 
 
 def test_children_are_reused_and_never_more_than_asked_for(make: Callable[..., Children]) -> None:
@@ -183,9 +184,9 @@ def test_what_a_library_prints_gets_into_nobodys_way(
 @pytest.mark.parametrize(
     ("kind", "body", "limits", "cause"),
     [
-        ("spin", b"", {"cpu_s": 0.2}, "took longer than 0.2 s to read"),
-        ("spin", b"x" * MB, {"cpu_s": 0.1, "cpu_s_per_mb": 0.1}, "took longer than 0.2 s to read"),
-        ("nap", b"60", {"wall_s": 0.2, "cpu_s": 0.1}, "took longer than 0.2 s to read"),
+        ("spin", b"", {"cpu_s": 0.1}, "took longer than 0.1 s to read"),
+        ("spin", b"x" * MB, {"cpu_s": 0.05, "cpu_s_per_mb": 0.07}, "took longer than 0.12 s to read"),
+        ("nap", b"60", {"wall_s": 0.1, "cpu_s": 0.1}, "took longer than 0.1 s to read"),
         ("hog", b"1000000000", {"memory_bytes": 100 * MB}, "needed more than 100 MB of memory to read"),
         ("hog", b" " * 9_990 + b"1000000000", {"large_from_bytes": 9_999, "large_memory_bytes": 100 * MB},
          "needed more than 100 MB of memory to read"),
@@ -215,9 +216,9 @@ def test_a_document_that_goes_too_far_costs_that_one_call(
 
 def test_cpu_time_is_counted_for_each_job_by_itself(make: Callable[..., Children]) -> None:
     children = make(program=WORSE.replace("while True: pass", """
-    end = time.process_time() + 0.15
+    end = time.process_time() + 0.05
     while time.process_time() < end: pass
-    return str(os.getpid())"""), cpu_s=0.4)
+    return str(os.getpid())"""), cpu_s=0.12)
     assert len({children.work("spin", "s") for _ in range(4)}) == 1
 
 
@@ -225,8 +226,8 @@ def test_a_thread_that_blocks_signals_does_not_switch_the_meter_off(make: Callab
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF, signal.SIGIO})
     ignored = signal.signal(signal.SIGPROF, signal.SIG_IGN)
     try:
-        with pytest.raises(TooCostly, match=r"0\.2 s"):
-            make(cpu_s=0.2, wall_s=5).work("spin", "s")
+        with pytest.raises(TooCostly, match=r"0\.1 s"):
+            make(cpu_s=0.1, wall_s=5).work("spin", "s")
     finally:
         signal.signal(signal.SIGPROF, ignored)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -246,8 +247,8 @@ def test_what_nobody_foresaw_is_a_parse_error_and_ends_the_child(
 
 def test_a_child_is_retired_after_its_jobs_and_when_it_has_grown(make: Callable[..., Children]) -> None:
     children = make(jobs=3)
-    pids = [children.work("pid", "s") for _ in range(9)]
-    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 3]
+    pids = [children.work("pid", "s") for _ in range(6)]
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3]
     children = make()
     assert children.work("keep", "s", b"10000000") == children.work("pid", "s")
     assert children.work("keep", "s", b"40000000") != children.work("pid", "s")
