@@ -18,10 +18,12 @@ _MEANT = {  # https://encoding.spec.whatwg.org/#names-and-labels: what browsers 
 }
 _GUESSES = (  # what most of the letters beyond ASCII are, where the guess is right
     ("cp932", re.compile("[\u3041-\u30ff]")), ("euc_jp", re.compile("[\u3041-\u30ff]")),
-    ("cp949", re.compile("[\uac00-\ud7a3]")), ("gb18030", re.compile("[的一是不了在人有我他这中大来上国]")),
+    ("gb18030", re.compile("[的一是不了在人有我他这中大来上国]")), ("cp949", re.compile("[\uac00-\ud7a3]")),
     ("big5", re.compile("[的一是不了在人有我他這中大來上國]")),
     ("cp1251", re.compile("[оеаинтсрвл]")), ("koi8_r", re.compile("[оеаинтсрвл]")),
 )
+_BEYOND = re.compile(rb"[\x80-\xff]")
+_RUNS = re.compile("[^\x00-\x7f]+")
 _SHARE = {"gb18030": 0.06, "big5": 0.06}  # of all letters beyond ASCII; else a third
 _LOOKED_AT = 20_000  # bytes
 
@@ -40,7 +42,8 @@ def decode_page(body: bytes, content_type: str = "") -> str:
         try:
             return body.decode("utf-8")
         except UnicodeDecodeError as error:
-            if error.start > len(body) - 4 or declared == "utf-8":  # the last character was cut, or a few are broken
+            is_cut = error.start > len(body) - 4 and not body[: error.start].isascii()
+            if is_cut or declared == "utf-8":  # within its last character, or a few are broken
                 return body.decode("utf-8", errors="replace")
     return body.decode(declared or _guess(body), errors="replace")
 
@@ -69,16 +72,16 @@ def _known(label: str) -> str:
 
 
 def _guess(body: bytes) -> str:
-    beyond = bytes(b for b in body[: _LOOKED_AT * 4] if b >= 0x80)[:_LOOKED_AT]
-    sample = body[:_LOOKED_AT]
-    if not beyond:
-        return "utf-8"
+    first = _BEYOND.search(body)
+    sample = body[first.start() :][:_LOOKED_AT] if first else b""
     for charset, usual in _GUESSES:
         try:
             text = codecs.getincrementaldecoder(charset)().decode(sample)
         except UnicodeDecodeError:
             continue
-        letters = sum(1 for c in text if c > "\x7f")
-        if letters and len(usual.findall(text)) / letters > _SHARE.get(charset, 0.34):
+        runs = _RUNS.findall(text)
+        letters = sum(map(len, runs))
+        # Western European text has its letters beyond ASCII one at a time
+        if letters >= 2 * len(runs) and letters and len(usual.findall(text)) / letters > _SHARE.get(charset, 0.34):
             return charset
     return "cp1252"

@@ -33,6 +33,7 @@ from pipeline.text.legal import legal_text, one_line
 
 MAX_TAGS = 50_000  # of a page; the rest is not read. Long articles have 5,000
 LEAST_PROSE = 250  # characters of it, for something to be the article and something else its comments
+ONLY_LINKS = 0.1   # of the text is in no link: a menu, no article
 TOLD = 500         # characters of schema.org's articleBody, for it to stand in for what the page shows
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
@@ -104,7 +105,7 @@ def extract(source: str, *, url: str, now: datetime, headers: Mapping[str, str] 
     told = pagemeta.article_body(said)
     if len(told) > max(TOLD, 2 * shown):  # a page whose text a script would fetch
         html = "".join(f"<p>{escape(line, quote=False)}</p>" for line in told.split("\n") if line.strip())
-    elif not shown and "<img" not in html:
+    elif "<img" not in html and _only_links(article):
         return replace(read, refused="the page holds no article")
     return replace(read, html=html)
 
@@ -141,6 +142,11 @@ def drop_furniture(body: HtmlElement) -> None:
             stays = is_most  # hidden until a script shows it
         if not stays:
             element.drop_tree()
+
+
+def _only_links(article: HtmlElement) -> bool:
+    mass = mainpart.measure(article)[article]
+    return mass.chars - mass.linked <= mass.chars * ONLY_LINKS
 
 
 def _inner(article: HtmlElement) -> str:

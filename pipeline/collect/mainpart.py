@@ -25,9 +25,12 @@ _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # a character o
 _COMMAS = re.compile("[,،、，；;]")
 
 LEAST_RUN = 25      # characters; shorter ones are labels
-LONG_RUN = 400      # characters; a table's cell with so much is no cell of data
-NAMED = 0.4         # of the page's prose: what calls itself the article holds at least so much
-MOST = 0.8          # of a table's prose, in one of its cells
+WORTH_IT = 0.2       # of the prose that is there already, for it to be worth going up
+MOSTLY_PROSE = 0.7   # of what comes in by going up
+TEASERS = 3          # headlines that are links, every second paragraph or more often: a list of other articles
+LONG_RUN = 400       # characters; a table's cell with so much is no cell of data
+NAMED = 0.4          # of the page's prose: what calls itself the article holds at least so much
+MOST = 0.8           # of a table's prose, in one of its cells
 SHARED = (1.0, 0.5, 0.2, 0.1, 0.05)  # of a paragraph's worth, to the elements around it, from the inside out
 
 
@@ -43,6 +46,8 @@ class Mass:
     own_prose: int = 0  # of `prose`, what flows in it and not in an element inside
     prose: int = 0      # characters of paragraphs that are no labels and no links
     worth: float = 0.0
+    headings: int = 0
+    teasers: int = 0    # headings that are links
     paragraphs: int = 0
 
     @property
@@ -62,7 +67,11 @@ def measure(root: HtmlElement) -> dict[HtmlElement, Mass]:
             if tag == "a" and element.get("href") is not None:
                 mass.run_linked, mass.linked = mass.run, mass.chars
                 mass.prose = mass.paragraphs = 0
-            elif tag not in INLINE and tag not in HEADINGS:
+                mass.teasers = mass.headings
+            elif tag in HEADINGS:
+                mass.headings += 1
+                mass.teasers += mass.linked * 5 > mass.chars * 4
+            elif tag not in INLINE:
                 _finish(mass, tag)
         if element is root:
             break
@@ -73,6 +82,8 @@ def measure(root: HtmlElement) -> dict[HtmlElement, Mass]:
             around.linked += mass.linked
             around.prose += mass.prose
             around.paragraphs += mass.paragraphs
+            around.headings += mass.headings
+            around.teasers += mass.teasers
             if tag in INLINE:
                 around.run += mass.run
                 around.run_linked += mass.run_linked
@@ -146,7 +157,10 @@ def _widened(best: HtmlElement, body: HtmlElement, masses: dict[HtmlElement, Mas
             break
         got = masses[around].prose - masses[best].prose
         more = masses[around].chars - masses[best].chars
-        if got > 0.2 * masses[best].prose and got > 0.7 * more:
+        teasers = masses[around].teasers - masses[best].teasers
+        paragraphs = masses[around].paragraphs - masses[best].paragraphs
+        is_list = teasers >= TEASERS and teasers * 2 >= paragraphs
+        if got > WORTH_IT * masses[best].prose and got > MOSTLY_PROSE * more and not is_list:
             best = around
         here = around
     return best

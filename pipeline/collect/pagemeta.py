@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,12 @@ MAX_OBJECTS = 500                    # of all JSON-LD
 MAX_METAS = 500
 MAX_AUTHORS, MAX_TOPICS = 8, 20
 MAX_TITLE = 500                      # characters that are compared and cut
+LEAST_TITLE = 10                     # characters of a heading, for it to say where the title ends
 
 _JSON_LD = re.compile(r"<script\b[^>]{0,300}?application/ld\+json[^>]{0,300}>(.*?)</script", re.IGNORECASE | re.DOTALL)
 _WRAPPING = re.compile(
     r"^\s*(?:<!--|(?://\s*|/\*\s*)?<!\[CDATA\[(?:\s*\*/)?)|(?:(?://\s*|/\*\s*)?\]\]>(?:\s*\*/)?|-->)\s*;?\s*$")
+_PERMALINK = " #¶§🔗"
 _PUBLISHED = (
     "article:published_time og:published_time og:article:published_time datepublished dc.date.issued dcterms.issued "
     "dc.date dc:date dcterms.created dc.date.created dcterms.date parsely-pub-date sailthru.date "
@@ -81,12 +83,10 @@ def title(said: Said, root: HtmlElement) -> str:
         "twitter:title", "sailthru.title")
     element = root.find(".//title")
     whole = one_line(element.text_content(), MAX_TITLE) if element is not None else ""
-    headings = [text for h in root.iter("h1", "h2", "h3") if (text := one_line(h.text_content(), MAX_TITLE))]
-    given = one_line(given, MAX_TITLE)
-    if given:
-        return _without_site(given, said, headings)
-    first = next((one_line(h.text_content(), MAX_TITLE) for h in root.iter("h1")), "")
-    return _without_site(whole, said, headings) or first
+    given = one_line(given, MAX_TITLE) or whole
+    if not given:
+        return next((one_line(h.text_content(), MAX_TITLE) for h in root.iter("h1")), "")
+    return _without_site(given, said, root) if _SEPARATOR.search(given) else given
 
 
 def author(said: Said, root: HtmlElement) -> str:
@@ -236,12 +236,12 @@ def _address(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _without_site(whole: str, said: Said, headings: Iterable[str]) -> str:
-    """"Angry media | Herald Sun" without the site's name: where a heading says so, or the page says what it is."""
-    for heading in headings:
-        rest = whole[len(heading) :] if len(heading) >= 10 and whole.startswith(heading) else ""
-        if _SEPARATOR.match(rest):
-            return heading
+def _without_site(whole: str, said: Said, root: HtmlElement) -> str:
+    """"Angry media | Herald Sun" without the site's name: where the page shows what is before it, or says its name."""
+    for heading in root.iter("h1", "h2", "h3", "b", "strong", "font"):
+        shown = one_line(heading.text_content()[: MAX_TITLE * 2], MAX_TITLE).rstrip(_PERMALINK)
+        if len(shown) >= LEAST_TITLE and whole.startswith(shown) and _SEPARATOR.match(whole[len(shown) :]):
+            return shown
     site = said.first("og:site_name").casefold()
     parts = list(_SEPARATOR.finditer(whole))
     if site and parts:

@@ -41,7 +41,7 @@ def show_pictures(root: HtmlElement, base_url: str) -> None:
             _as_text(image)
             continue
         address = absolute(source_of(image), base_url)
-        if not address:
+        if not address or {image.get("width"), image.get("height")} & {"0", "1"}:
             image.drop_tree()
             continue
         image.set("src", address)
@@ -114,7 +114,7 @@ def _without_picture(picture: HtmlElement) -> None:
                 image.set("src", chosen)
                 break
     for source in list(picture.iter("source")):
-        source.drop_tree()
+        source.drop_tag()  # to libxml2 it is no empty element: the <img> after it stands in it
     picture.drop_tag()
 
 

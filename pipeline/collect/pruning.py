@@ -124,7 +124,10 @@ def _is_byline(element: HtmlElement, author: str, site: str) -> bool:
     bare = _BY.sub("", text).strip(" ,|·•—-")
     if bare and (bare.casefold() in (author.casefold(), site.casefold()) or parse_date(bare)):
         return True
-    return not _META_NAMES.isdisjoint(names(element)) or furniture.at_the_edge(text)
+    if not _META_NAMES.isdisjoint(names(element)) or furniture.at_the_edge(text):
+        return True
+    lines = [" ".join(e.text_content().split()) for e in element]  # name, date and reading time in one box
+    return any(parse_date(_BY.sub("", line)) or furniture.anywhere(line) for line in lines if line)
 
 
 def _drop_more(article: HtmlElement, masses: dict[HtmlElement, Mass]) -> None:
