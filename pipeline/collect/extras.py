@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from pipeline.collect.elements import MAX_FIELD, Fields, first_text, href_of, text_of
+from pipeline.collect.elements import MAX_FIELD, Fields, first_text, href_of, name_of, text_of
 from pipeline.collect.markup import plain_of
 from pipeline.model.articles import Extra
 from pipeline.text.legal import one_line
@@ -88,7 +88,7 @@ def with_files_own(fields: Fields) -> Fields:
     """Add the credits and rights that stand within media:content: they are somebody's, and travel on."""
     for element in fields.get("media:content", ()):
         for child in element:
-            name = f"media:{etree.QName(child).localname}"
+            name = name_of(child)
             if name in _OF_ANY_FILE or name == "media:thumbnail":
                 fields.setdefault(name, []).append(child)
     return fields

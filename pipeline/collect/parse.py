@@ -1,6 +1,7 @@
 """A feed's bytes to what it holds. Pure, and safe on hostile bytes: no network, no entity, capped counts.
 
-    what is it? | JSON Feed, or XML: well-formed -> reader; mended -> reader; else feedparser | newest first 1,000
+    what is it? | JSON Feed, or XML: well-formed -> reader; mended -> reader; entry by entry; else feedparser |
+    newest first 1,000
 
 Every failure is a ParseError that says what the bytes are instead of a feed. The counts bound the work; a limit on
 the whole, in time and memory, would need a process of its own, and there is none yet.
@@ -17,6 +18,7 @@ from typing import TypeVar
 from lxml import etree
 
 from pipeline.collect import jsonfeed, reader, repair
+from pipeline.collect.salvage import is_beyond_limits, salvage
 from pipeline.errors import ParseError
 from pipeline.model.articles import Found
 from pipeline.model.sources import Hints
@@ -124,15 +126,12 @@ def _xml(body: bytes, url: str, charset: str) -> Parsed:
     try:
         root = _tree(body)
     except etree.XMLSyntaxError as error:
-        _refuse_what_is_too_big(error, url)
         notes.append(f"not well-formed XML: {one_line(str(error))}")
+        mended = repair.mended(body, charset)
         try:
-            root = _tree(repair.mended(body, charset))
+            root = _tree(mended)
         except etree.XMLSyntaxError as second:
-            _refuse_what_is_too_big(second, url)
-            channel, found = repair.read_loosely(body, url)
-            kept = _newest(found, lambda article: article.published_at, notes)
-            return _parsed(channel, kept, notes)
+            return _in_pieces(mended, body, url, notes, second)
     if not reader.is_feed(root):
         name = reader.root_name(root)
         if name == "html":
@@ -142,6 +141,17 @@ def _xml(body: bytes, url: str, charset: str) -> Parsed:
     items = _newest(reader.items_of(root), reader.item_date, notes)
     channel = reader.read_channel(root)
     return _parsed(channel, [reader.read_item(item, channel) for item in items], notes)
+
+
+def _in_pieces(mended: bytes, body: bytes, url: str, notes: list[str], error: etree.XMLSyntaxError) -> Parsed:
+    """Read what no XML parser takes as a whole: entry by entry, else loosely."""
+    salvaged = salvage(mended, url)
+    if salvaged is not None and salvaged.articles:
+        return _parsed(salvaged.channel, salvaged.articles, notes + salvaged.problems)
+    if is_beyond_limits(error):
+        raise ParseError(url, f"is beyond what is read of a feed: {one_line(str(error))}") from error
+    channel, found = repair.read_loosely(body, url)
+    return _parsed(channel, _newest(found, lambda article: article.published_at, notes), notes)
 
 
 def _parsed(channel: reader.Channel, articles: list[Found], notes: list[str]) -> Parsed:
@@ -155,13 +165,6 @@ def _tree(body: bytes) -> etree._Element:
         remove_comments=True, remove_pis=True,
     )
     return etree.fromstring(body.lstrip() if body[:1].isspace() else body, parser)
-
-
-def _refuse_what_is_too_big(error: etree.XMLSyntaxError, url: str) -> None:
-    """A limit of libxml2's was met: mending would only try the same again, and feedparser has no limits."""
-    message = str(error)
-    if any(sign in message for sign in ("huge", "HUGE", "Excessive depth", "too long", "too large", "loop")):
-        raise ParseError(url, f"is beyond what is read of a feed: {one_line(message)}") from error
 
 
 def _newest(items: list[_Item], when: Callable[[_Item], datetime | None], notes: list[str]) -> list[_Item]:

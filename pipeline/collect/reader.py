@@ -47,7 +47,8 @@ class Channel:
 
 
 def root_name(root: etree._Element) -> str:
-    return etree.QName(root).localname.lower()
+    """Return "rss", "feed" and the like, whatever its namespace."""
+    return re.split("[}:]", str(root.tag))[-1].lower()
 
 
 def is_feed(root: etree._Element) -> bool:
