@@ -19,11 +19,14 @@ from pipeline.collect import reader, repair
 from pipeline.collect.reader import Channel
 from pipeline.errors import ParseError
 from pipeline.model.articles import Found
+from pipeline.model.sources import Hints
 from pipeline.text.legal import one_line
 
 MAX_ENTRIES = 1_000   # of one document; the first, because dates are known only once they are read
 MAX_BROKEN = 20       # entries that feedparser is shown one by one; where more are broken, all of the feed is
 MAX_BROKEN_BYTES = 200_000  # of one of them
+
+NO_CHANNEL = Channel("", "", "", "", "", Hints())
 
 _MARK = re.compile(r"<!\[CDATA\[|<!--|<(/?)((?:[\w.-]+:)?(?:item|entry))(?=[\s/>])", re.ASCII)
 _OPENING = re.compile(r"<((?:[\w.-]+:)?(?:rss|rdf|feed|channel))(?:\s[^<>]*)?>", re.IGNORECASE | re.ASCII)
@@ -50,7 +53,7 @@ def salvage(document: bytes, url: str) -> Salvaged | None:
     opening = "".join(match[0] for match in openings)
     closing = "".join(f"</{match[1]}>" for match in reversed(openings))
     head = _tree(text[openings[0].start() : entries[0][0]] + closing, recover=True)
-    salvaged = Salvaged(reader.read_channel(head) if head is not None else Channel("", "", "", "", "", reader.Hints()))
+    salvaged = Salvaged(reader.read_channel(head) if head is not None else NO_CHANNEL)
     for start, end in entries[:MAX_ENTRIES]:
         _read(opening + text[start:end] + closing, url, salvaged)
         if salvaged.broken > MAX_BROKEN:

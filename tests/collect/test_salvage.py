@@ -25,8 +25,9 @@ def titles(parsed: Parsed) -> list[str]:
     "inside",
     [
         "<description>a<br>b</description>", "<b><i>", "</b>", "<!-- never closed", "<![CDATA[ never closed",
-        "<description><![CDATA[a<![CDATA[b]]>c]]></description>", "</item></channel></rss>", "</channel>",
-        "<!DOCTYPE x>", "<a b=c>", "<a b='c>", "<:>", "<x:y>unknown prefix</x:y>", "<?xml version='1.0'?>", "<a a='1' a='2'/>",
+        "<description><![CDATA[a<![CDATA[b]]>c]]></description>", "</item></channel></rss>",
+        "</channel>", "<!DOCTYPE x>", "<a b=c>", "<a b='c>", "<:>", "<x:y>unknown prefix</x:y>",
+        "<?xml version='1.0'?>", "<a a='1' a='2'/>",
     ],
 )
 def test_what_is_broken_in_one_entry_is_broken_in_no_other(inside: str) -> None:
