@@ -8,7 +8,7 @@ It asks nothing of the network and knows nothing of HTTP; when the source is ask
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from pipeline.collect.changes import describe_change
 from pipeline.collect.decide import Known, KnownIndex, Verdict, decide_article, decide_backlog, decide_flood, match_all
 from pipeline.collect.findings import Pointer
 from pipeline.collect.rules import Take, decide_rules
-from pipeline.collect.waiting import Waiting, as_json
+from pipeline.collect.waiting import Waiting, as_json, from_json, has_page
 from pipeline.collect.wanted import Want, wanted
 from pipeline.config import FOREVER, Source
 from pipeline.model.articles import Draft
@@ -30,6 +30,9 @@ DAY = timedelta(days=1)
 
 PAGES_AT_FIRST = 20
 """Pages of a listing or sitemap that the first poll reads, beside those within the backlog."""
+
+APART = timedelta(milliseconds=1)
+"""Between two articles of one document that wait for their pages: it is their order."""
 
 New = tuple[int, Draft, Acceptance]
 """A source's id, an article that is new, and how it enters."""
@@ -46,7 +49,8 @@ class Poll:
     same: int = 0
     held: int = 0
     unmailable: int = 0                 # new, but for feeds only (the backlog)
-    waiting: int = 0                    # for their page to be read
+    waiting: int = 0                    # put to wait for their page, which this round may have read as well
+    pages: int = 0                      # of articles that were asked for
     passed: int = 0                     # seen and not taken, each with its reason
     not_modified: bool = False
     pages_only: bool = False            # pages that waited were read, its document was not asked for
@@ -61,7 +65,7 @@ class Poll:
 
     def add(self, other: Poll) -> None:
         """Count in what another part of the same poll did."""
-        for name in ("new", "updated", "moved", "same", "held", "unmailable", "waiting", "passed"):
+        for name in ("new", "updated", "moved", "same", "held", "unmailable", "waiting", "pages", "passed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.skipped += other.skipped
         self.problems += other.problems
@@ -83,41 +87,44 @@ class Seen:
 def accept(
     connection: Connection, source: Source, state: SourceState, seen: Seen, now: datetime, poll: Poll
 ) -> list[New]:
-    """Write what follows from a document for what is known, and return what is new: it is stored by `add_new`, with
+    """Write what follows from a document for what is known, and return what is new: it is stored by `add_all`, with
     that of other sources."""
     first_poll = state.first_polled_at is None
     new = list(seen.drafts)
     if not first_poll:
-        new = _revise_known(connection, source, state.id, seen.drafts, now, poll)
+        new = _revise_known(connection, source, state.id, seen, now, poll)
     new.sort(key=lambda d: d.published_at)
-    before = passed.known(connection, state.id, [key_of(draft) for draft in new]) if new and not first_poll else {}
-    settled = {key for key, was in before.items() if was is not PassedState.RECONSIDER}
-    new = [draft for draft in new if key_of(draft) not in settled]
+    before = {} if first_poll else _met_before(connection, state.id, seen, new, now)
+    new = [draft for draft in new if _is_open(before.get(key_of(draft)))]
     out: list[PassedOver] = []
-    new += _wanted(connection, source, state, seen, now, poll, out)
+    new += _wanted(connection, source, state, seen, before, now, poll, out)
     taken = _by_the_rules(source, new, out)
     poll.passed += len(out)
-    in_document = len(seen.drafts) + len(seen.pointers) - len(settled) - len(out)
-    flood = seen.suspect or _flood(connection, source, state, len(taken), in_document, now,
-                                   delta=seen.delta, first_poll=first_poll)
+    # what the rules leave out is no part of a flood, and what they let in after all was there all the time
+    again = sum(1 for draft, _ in taken if key_of(draft) in before)
+    excluded = sum(1 for row in before.values() if row.state is PassedState.EXCLUDED)
+    in_document = len(seen.drafts) + len(seen.pointers) - excluded - len(out) - again
+    flood = _flood(connection, source, state, len(taken) - again, in_document, now,
+                   delta=seen.delta, first_poll=first_poll)
     accepted: list[New] = []
-    for draft, held in taken:
-        again = key_of(draft) in before  # it was there all the time: as old as what a first look finds
-        backlog = _backlog(source, draft, first_poll=first_poll or again, now=now)
-        if draft.pointer or (source.full_text and draft.url and source.kind is not SourceKind.ARTICLE):
-            waiting = Waiting(draft, flood or held, backlog, first_poll=first_poll or again)
-            out.append(PassedOver(key_of(draft), PassedState.WAITING, "its page has not been read yet", draft.url,
-                                  draft.title, retry_at=now, draft=as_json(waiting)))
-            poll.waiting += 1
+    pages: list[PassedOver] = []
+    for draft, by_rule in taken:
+        was = before.get(key_of(draft))
+        held = seen.suspect or ("" if was else flood) or by_rule
+        backlog = _backlog(source, draft, first_poll=first_poll or was is not None, now=now)
+        if draft.pointer or _reads_pages(source, seen, draft):
+            waiting = Waiting(draft, held, backlog, first_poll=first_poll or was is not None, seen_at=now)
+            pages.append(PassedOver(key_of(draft), PassedState.WAITING, "its page has not been read yet", draft.url,
+                                    draft.title, draft=as_json(waiting)))
         else:
-            accepted.append((state.id, draft, Acceptance(source.show, mailable=not backlog, reason=backlog,
-                                                         held=flood or held)))
-    if out:
-        passed.record(connection, state.id, out, now)
-    if before:
-        passed.forget(connection, state.id, [key_of(draft) for _, draft, _ in accepted if key_of(draft) in before])
-    if flood and taken:
-        poll.notes.append(flood)
+            accepted.append((state.id, draft, Acceptance(source.show, mailable=not backlog, reason=backlog, held=held,
+                                                         seen_at=was.at if was else None)))
+    if out or pages:
+        passed.record(connection, state.id, [*out, *_in_order(pages, now)], now)
+    passed.forget(connection, state.id, [key_of(draft) for _, draft, _ in accepted if key_of(draft) in before])
+    if (seen.suspect or flood) and len(taken) > again:
+        poll.notes.append(seen.suspect or flood)
+    poll.waiting += len(pages)
     count_new(poll, accepted)
     return accepted
 
@@ -135,15 +142,16 @@ def key_of(draft: Draft) -> str:
 
 
 def _revise_known(
-    connection: Connection, source: Source, source_id: int, drafts: Sequence[Draft], now: datetime, poll: Poll
+    connection: Connection, source: Source, source_id: int, seen: Seen, now: datetime, poll: Poll
 ) -> list[Draft]:
     """Write what changed in known articles, and return the drafts that are new."""
+    rows = {row.id: row for row in articles.known(connection, source_id, seen.drafts)}
     index = KnownIndex.of(Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
-                          for row in articles.known(connection, source_id, drafts))
+                          for row in rows.values())
     verdicts: Counter[Verdict] = Counter()
     new: list[Draft] = []
     anew: list[PassedOver] = []
-    for draft, match in match_all(drafts, index):
+    for draft, match in match_all(seen.drafts, index):
         verdict = decide_article(draft, match)
         verdicts[verdict] += 1
         if match is None:
@@ -151,49 +159,99 @@ def _revise_known(
             continue
         kept = replace(draft, guid=draft.guid or match.guid, url_key=draft.url_key or match.url_key)
         if verdict is Verdict.UPDATED:
-            before = articles.by_id(connection, match.id)
-            if source.full_text and draft.url:  # its page has to be read again before anything is told of it
+            if _reads_pages(source, seen, draft):  # it has to be read again before anything is told of it
                 anew.append(PassedOver(key_of(draft), PassedState.WAITING, "it was changed, and its page has not been "
                                        "read again yet", draft.url, draft.title, retry_at=now, article_id=match.id,
-                                       draft=as_json(Waiting(kept))))
+                                       draft=as_json(Waiting(kept, seen_at=now))))
                 continue
+            before = articles.by_id(connection, match.id)
             articles.revise(connection, match.id, kept, now, changed=describe_change(before, kept))
-        elif verdict is Verdict.MOVED:
+            continue
+        if verdict is Verdict.MOVED:
             articles.move(connection, match.id, kept)
-    if anew:
-        before_ = passed.known(connection, source_id, [p.key for p in anew])
-        passed.record(connection, source_id, [p for p in anew if before_.get(p.key) is not PassedState.WAITING], now)
-    poll.updated, poll.moved, poll.same = verdicts[Verdict.UPDATED], verdicts[Verdict.MOVED], verdicts[Verdict.SAME]
+        if draft.topics != rows[match.id].topics:
+            articles.file_under(connection, match.id, draft.topics)
+    poll.waiting += _read_anew(connection, source_id, anew, now)
+    poll.updated, poll.moved = verdicts[Verdict.UPDATED] - len(anew), verdicts[Verdict.MOVED]
+    poll.same += verdicts[Verdict.SAME]
     return new
 
 
+def _read_anew(connection: Connection, source_id: int, changed: Sequence[PassedOver], now: datetime) -> int:
+    """Let changed articles wait for their pages, and return how many do so from now on. One that waited already keeps
+    its turn, and the tries it has had."""
+    if not changed:
+        return 0
+    waiting = {key: row for key, row in passed.rows(connection, source_id, [c.key for c in changed]).items()
+               if row.state is PassedState.WAITING and row.article_id is not None}
+    passed.record(connection, source_id, [
+        replace(c, retry_at=waiting[c.key].retry_at, attempts=waiting[c.key].attempts) if c.key in waiting else c
+        for c in changed], now)
+    return len(changed) - len(waiting)
+
+
+def _met_before(
+    connection: Connection, source_id: int, seen: Seen, new: Sequence[Draft], now: datetime
+) -> dict[str, PassedOver]:
+    """What of a document was seen before and is no article. One that still waits for its page takes on new words."""
+    drafts = {key_of(draft): draft for draft in new}
+    rows = passed.rows(connection, source_id, [*drafts, *(key_of(p.draft) for p in seen.pointers)])
+    changed: list[PassedOver] = []
+    for key, row in rows.items():
+        if row.state is PassedState.WAITING and key in drafts and (waiting := from_json(row.draft, row)):
+            words = drafts[key]
+            if words.content_hash != waiting.draft.content_hash and not waiting.draft.pointer:
+                changed.append(replace(row, title=words.title, draft=as_json(replace(waiting, draft=words))))
+    if changed:
+        passed.record(connection, source_id, changed, now)
+    return rows
+
+
+def _is_open(row: PassedOver | None) -> bool:
+    """Whether nothing was decided about it yet, or the rules that decided have changed since."""
+    return row is None or row.state is PassedState.RECONSIDER
+
+
 def _wanted(
-    connection: Connection, source: Source, state: SourceState, seen: Seen, now: datetime, poll: Poll,
-    out: list[PassedOver],
+    connection: Connection, source: Source, state: SourceState, seen: Seen, before: Mapping[str, PassedOver],
+    now: datetime, poll: Poll, out: list[PassedOver],
 ) -> list[Draft]:
-    """The pointers whose pages are to be read, the newest first; those that never will be go to `out`."""
+    """The pointers whose pages are to be read, the newest last; those that never will be go to `out`."""
     if not seen.pointers:
         return []
-    keys = [p.draft.url_key for p in seen.pointers if p.draft.url_key]
-    met = {row.url_key for row in articles.known(connection, state.id, [p.draft for p in seen.pointers])}
-    met |= passed.known(connection, state.id, keys).keys()
+    rows = {row.url_key: row for row in articles.known(connection, state.id, [p.draft for p in seen.pointers])}
+    for draft in (p.draft for p in seen.pointers):
+        if draft.url_key in rows and (more := [t for t in draft.topics if t not in rows[draft.url_key].topics]):
+            # which of its topics came from its page and which from the operator is not known: none is taken away
+            articles.file_under(connection, rows[draft.url_key].id, [*rows[draft.url_key].topics, *more])
+    met = rows.keys() | {key for key, row in before.items() if not _is_open(row)}
     judged = wanted(seen.pointers, met, kind=seen.kind, first_poll=state.first_polled_at is None,
                     backlog=None if source.backlog == FOREVER else source.backlog, now=now, limit=PAGES_AT_FIRST,
                     since=state.first_polled_at)
     poll.same += sum(1 for j in judged if j.want is Want.KNOWN)
     out += [PassedOver(key_of(j.pointer.draft), PassedState.BACKLOG, j.reason, j.pointer.draft.url,
                        j.pointer.draft.title) for j in judged if j.want is Want.PASS]
-    return [replace(j.pointer.draft, pointer=True) for j in judged if j.want in (Want.READ, Want.WAIT)]
+    return [replace(j.pointer.draft, pointer=True) for j in judged if j.want in (Want.READ, Want.WAIT)][::-1]
+
+
+def _reads_pages(source: Source, seen: Seen, draft: Draft) -> bool:
+    """Whether a draft that has words of its own gets those of its page."""
+    return source.full_text and seen.kind is not SourceKind.ARTICLE and has_page(draft)
+
+
+def _in_order(pages: Sequence[PassedOver], now: datetime) -> list[PassedOver]:
+    """Give each its turn: as they stand, and those that stand last before all others if not all can be read now."""
+    return [replace(page, retry_at=now - (len(pages) - 1 - n) * APART) for n, page in enumerate(pages)]
 
 
 def _by_the_rules(source: Source, new: Sequence[Draft], out: list[PassedOver]) -> list[tuple[Draft, str]]:
     """(draft, why it is held or "") of those that the source's rules let in; the others go to `out`. Of a pointer only
-    its title is known yet, so it is only left out here, and judged again with its text."""
+    its address and maybe its title are known yet, so it is judged again with its text."""
     if not (source.include or source.exclude or source.hold):
         return [(draft, "") for draft in new]
     taken: list[tuple[Draft, str]] = []
     for draft in new:
-        ruling = decide_rules(draft, () if draft.pointer else source.include, source.exclude, source.hold)
+        ruling = decide_rules(draft, source.include, source.exclude, source.hold)
         if ruling.verdict is Take.EXCLUDE:
             out.append(PassedOver(key_of(draft), PassedState.EXCLUDED, ruling.reason, draft.url, draft.title))
         else:
@@ -208,7 +266,8 @@ def _flood(
     """Why what is new is held, or "". The operator's own folder may fill up as they like."""
     if source.folder is not None or first_poll or not new:
         return ""
-    today = articles.count_since(connection, state.id, max(now - DAY, state.first_polled_at or now))
+    since = max(now - DAY, state.first_polled_at or now)
+    today = articles.count_since(connection, state.id, since) + passed.count_waiting_since(connection, state.id, since)
     known = today or articles.has_any(connection, state.id)
     return decide_flood(new, in_document, int(known), first_poll=False, limit=source.flood, delta=delta, today=today)
 

@@ -29,6 +29,13 @@ from pipeline.store.sources import SourceState
 TURNS_AFTER = timedelta(days=7)
 """For so long an address that was one thing has to fail before it may be another."""
 
+DATES_SAY_DAYS = timedelta(days=2)
+"""A sitemap is read again where its index dates it no longer than this before the last poll: a date is often only a
+day, in a zone of its own, and what could not be had then is asked for once more."""
+
+MOST_FEEDS = 3
+"""Of those that a page names, that are tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -128,7 +135,7 @@ def _look(source: Source, response: Response, tools: Tools, now: datetime) -> Gl
 def _named_feed(
     source: Source, state: SourceState, response: Response, tools: Tools, now: datetime, poll: Poll
 ) -> Reading | None:
-    """The feed that a page names, read; None where it is no page, or names none."""
+    """The feed that a page names, read; None where it is no page, or names none that can be read."""
     if source.selector:  # the page itself is wanted
         return None
     try:
@@ -137,9 +144,17 @@ def _named_feed(
         raise
     except ParseError:
         return None
-    for link in glance.feeds[:1]:
-        there = tools.fetcher.fetch(Request(link.url, allow_networks=tuple(str(n) for n in source.allow_networks)))
-        reading = _found(_feed(source, state, there, tools, now, poll), SourceKind.FEED)
+    for link in glance.feeds[:MOST_FEEDS]:
+        try:
+            there = tools.fetcher.fetch(Request(link.url, allow_networks=tuple(str(n) for n in source.allow_networks)))
+            reading = _found(_feed(source, state, there, tools, now, poll), SourceKind.FEED)
+        except TooCostly:
+            raise
+        except BroadsheetError as error:
+            if not error.permanent:  # it may answer the next time, and what it is should not hang on a bad hour
+                raise
+            poll.notes.append(f"its page names the feed {link.url}, but that can't be read: {error.cause}")
+            continue
         reading.fields["feed_url"] = link.url
         reading.response = there
         poll.notes.append(f"its page names the feed {link.url}, which is read from now on")
@@ -184,7 +199,8 @@ def _sitemap(
                                              **_arguments(source, response, now))
     poll.notes += read.notes
     pointers: list[Pointer] = list(read.pointers)
-    chosen = choose_children(read.children, state.last_polled_at if state.first_polled_at else None)
+    since = state.last_polled_at - DATES_SAY_DAYS if state.first_polled_at and state.last_polled_at else None
+    chosen = choose_children(read.children, since)
     poll.notes += chosen.notes
     failed: list[BroadsheetError] = []
     for url in chosen.urls:
@@ -212,7 +228,8 @@ def _article(source: Source, response: Response, tools: Tools, now: datetime, po
         **_arguments(source, response, now))
     if read.refused:
         poll.notes.append(f"nothing is taken of it: {read.refused}")
-    return Reading(response, Seen(() if read.refused else (read.draft,)), "" if read.refused else read.draft.title)
+    return Reading(response, Seen(() if read.refused else (read.draft,), kind=SourceKind.ARTICLE),
+                   "" if read.refused else read.draft.title)
 
 
 def _arguments(source: Source, response: Response, now: datetime) -> dict[str, object]:

@@ -14,12 +14,12 @@ from pipeline.collect.accept import New, Poll, count_new
 from pipeline.collect.answers import PageDraft
 from pipeline.collect.changes import describe_change
 from pipeline.collect.children import Stopped
-from pipeline.collect.decide import Known, KnownIndex, decide_backlog, match_all
+from pipeline.collect.decide import Known, KnownIndex, decide_backlog, match
 from pipeline.collect.readings import Tools
 from pipeline.collect.rules import Take, decide_rules
 from pipeline.collect.waiting import Waiting, from_json, retry_after
 from pipeline.config import FOREVER, Source
-from pipeline.errors import BroadsheetError
+from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.articles import Draft
 from pipeline.model.sources import PassedState
 from pipeline.net.fetch import HttpStatusError, Request
@@ -30,6 +30,8 @@ from pipeline.store.sources import SourceState
 
 FROM_PAGE = "the page's own text"
 """What is noted of an article that has it."""
+
+UNREADABLE = "what was noted of it when it was seen can't be read any more"
 
 ACCEPT = "text/html, application/xhtml+xml;q=0.9, */*;q=0.1"
 
@@ -48,20 +50,22 @@ class PageAnswer:
     reason: str = ""
     final: bool = False
     crawl_delay: timedelta = timedelta()   # that its site's robots.txt asks for
+    wait: timedelta = timedelta()          # that its server asks for (Retry-After)
 
 
 def ask_for_page(
     source: Source, state: SourceState, row: PassedOver, tools: Tools, poll: Poll, now: datetime
 ) -> PageAnswer:
     """Ask for one page. Never raises for anything that its site did."""
-    waiting = from_json(row.draft or {})
+    waiting = from_json(row.draft, row)
     networks = tuple(str(n) for n in source.allow_networks)
-
     delay = timedelta()
 
-    def no(reason: str, *, final: bool) -> PageAnswer:
-        return PageAnswer(source, state, row, poll, now, None, reason, final, delay)
+    def no(reason: str, *, final: bool, wait: float | None = None) -> PageAnswer:
+        return PageAnswer(source, state, row, poll, now, None, reason, final, delay, timedelta(seconds=wait or 0))
 
+    if waiting is None:
+        return no(UNREADABLE, final=True)
     try:
         verdict = tools.robots.may_fetch(waiting.draft.url, now, networks)
         delay = verdict.crawl_delay
@@ -77,22 +81,34 @@ def ask_for_page(
     except Stopped:
         raise
     except HttpStatusError as error:
-        return no(f"its page answers {error.status}", final=error.permanent)
+        return no(f"its page answers {error.status}", final=error.permanent, wait=error.retry_after_s)
+    except StoreError as error:
+        return no(f"what its robots.txt says could not be noted: {error.cause}", final=False)
     except BroadsheetError as error:
-        return no(f"its page can't be read: {error.cause}", final=False)
+        return no(f"its page can't be read: {error.cause}", final=error.permanent)
     if read.refused:
         return no(read.refused, final=True)
     return PageAnswer(source, state, row, poll, now, read.draft, crawl_delay=delay)
 
 
-def accept_page(connection: Connection, answer: PageAnswer, state: SourceState, poll: Poll) -> list[New]:
-    """Write what follows from one page, and return the article where it is new."""
-    source, row, now = answer.source, answer.row, answer.at
-    waiting = from_json(row.draft or {})
-    draft = answer.draft
+def accept_page(
+    connection: Connection, answer: PageAnswer, state: SourceState, poll: Poll, beside: Sequence[New] = ()
+) -> list[New]:
+    """Write what follows from one page, and return the article where it is new. `beside` is what else becomes an
+    article in the same transaction, and can't be found in the store yet."""
+    source, now = answer.source, answer.at
+    poll.pages += 1
+    row = passed.find(connection, state.id, answer.row.key)
+    if row is None or row.retry_at is None:  # somebody else has read it meanwhile
+        return []
+    waiting = from_json(row.draft, row)
+    if waiting is None:
+        _pass_over(connection, state, row, PassedState.FAILED, UNREADABLE, now, poll)
+        return []
+    draft = _as_it_is_now(answer, waiting)
     if draft is None:
         attempts = row.attempts + 1
-        wait = None if answer.final else retry_after(waiting, attempts)
+        wait = None if answer.final else retry_after(waiting, attempts, answer.wait)
         if wait is not None:
             passed.record(connection, state.id, [replace(row, attempts=attempts, retry_at=now + wait,
                                                          reason=answer.reason)], now)
@@ -110,16 +126,26 @@ def accept_page(connection: Connection, answer: PageAnswer, state: SourceState, 
     if ruling.verdict is Take.EXCLUDE:
         _pass_over(connection, state, row, PassedState.EXCLUDED, ruling.reason, now, poll)
         return []
-    if waiting.draft.pointer and (known := _known_as(connection, state, [draft])):
-        told = f"it is article {known}, under another address"
-        _pass_over(connection, state, row, PassedState.REFUSED, told, now, poll)
+    if known := _known_as(connection, state, waiting, draft, beside):
+        _pass_over(connection, state, row, PassedState.REFUSED, f"it is {known}, under another address", now, poll)
         return []
     held = waiting.held or (ruling.reason if ruling.verdict is Take.HOLD else "")
     feeds_only = waiting.feeds_only or _too_old(source, state, waiting, draft, now)
-    new: list[New] = [(state.id, draft, Acceptance(source.show, mailable=not feeds_only, reason=feeds_only, held=held))]
+    new: list[New] = [(state.id, draft, Acceptance(source.show, mailable=not feeds_only, reason=feeds_only, held=held,
+                                                   seen_at=row.at))]
     passed.forget(connection, state.id, [row.key])
     count_new(poll, new)
     return new
+
+
+def _as_it_is_now(answer: PageAnswer, waiting: Waiting) -> Draft | None:
+    """The article with its page's text. While the page was asked for, its source may have changed what it says: then
+    this is what identifies it."""
+    if answer.draft is None or waiting.draft.pointer:
+        return answer.draft
+    now = waiting.draft
+    return replace(answer.draft, guid=now.guid, url=now.url, url_key=now.url_key, content_hash=now.content_hash,
+                   title=now.title)
 
 
 def _pass_over(
@@ -141,12 +167,17 @@ def _revise(
     poll.updated += 1
 
 
-def _known_as(connection: Connection, state: SourceState, drafts: Sequence[Draft]) -> int | None:
-    """The known article that a page turned out to be."""
-    index = KnownIndex.of(Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
-                          for row in articles.known(connection, state.id, drafts))
-    found = match_all(drafts, index)[0][1]
-    return found.id if found else None
+def _known_as(
+    connection: Connection, state: SourceState, waiting: Waiting, draft: Draft, beside: Sequence[New]
+) -> str:
+    """The article that a page turned out to be, in words; "" where it is none that is known. By its words only what
+    was a pointer is known: what else a document tells of is as many articles as there are entries."""
+    known = [Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
+             for row in articles.known(connection, state.id, [draft])]
+    known += [Known(0, other.guid, other.url_key, other.content_hash, other.title)
+              for source_id, other, _ in beside if source_id == state.id]
+    found = match(draft if waiting.draft.pointer else replace(draft, telling=False), KnownIndex.of(known))
+    return "" if found is None else f"article {found.id}" if found.id else f'"{found.title}"'
 
 
 def _too_old(source: Source, state: SourceState, waiting: Waiting, draft: Draft, now: datetime) -> str:
@@ -155,7 +186,8 @@ def _too_old(source: Source, state: SourceState, waiting: Waiting, draft: Draft,
     if not waiting.draft.pointer or source.backlog == FOREVER:
         return ""
     if waiting.first_poll:
-        return decide_backlog(draft, first_poll=True, backlog=source.backlog, now=state.first_polled_at or now)
+        return decide_backlog(draft, first_poll=True, backlog=source.backlog,
+                              now=waiting.seen_at or state.first_polled_at or now)
     if draft.dated and state.first_polled_at and state.first_polled_at - draft.published_at > source.backlog:
         return f"published on {draft.published_at:%Y-%m-%d}, as its page says, long before the source was first read"
     return ""

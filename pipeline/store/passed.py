@@ -61,6 +61,34 @@ def known(connection: Connection, source_id: int, keys: Iterable[str]) -> dict[s
     return found
 
 
+def find(connection: Connection, source_id: int, key: str) -> PassedOver | None:
+    return rows(connection, source_id, [key]).get(key)
+
+
+def rows(connection: Connection, source_id: int, keys: Iterable[str]) -> dict[str, PassedOver]:
+    """Those of `keys` that were seen before, whole."""
+    found: dict[str, PassedOver] = {}
+    for chunk in _chunks(sorted(keys)):
+        query = select(passed_over).where(passed_over.c.source_id == source_id, passed_over.c.key.in_(chunk))
+        found |= {row.key: _passed(row) for row in connection.execute(query)}
+    return found
+
+
+def count_waiting_since(connection: Connection, source_id: int, moment: datetime) -> int:
+    """How many new articles of a source wait for their page that were first seen after a moment."""
+    return connection.execute(select(func.count()).select_from(passed_over).where(
+        passed_over.c.source_id == source_id, passed_over.c.state == PassedState.WAITING,
+        passed_over.c.article_id.is_(None), passed_over.c.at > moment)).scalar_one()
+
+
+def count_waiting(connection: Connection) -> dict[str, int]:
+    """How many articles of each source wait for their page, now or later, by the sources' slugs."""
+    query = (select(sources.c.slug, func.count().label("number"))
+             .join(passed_over, passed_over.c.source_id == sources.c.id)
+             .where(passed_over.c.retry_at.is_not(None)).group_by(sources.c.slug).order_by(sources.c.slug))
+    return {row.slug: row.number for row in connection.execute(query)}
+
+
 def sources_waiting(connection: Connection, now: datetime) -> dict[str, int]:
     """Slugs of the sources some of whose pages are to be asked for now, and how many."""
     query = (select(sources.c.slug, func.count().label("number"))
@@ -71,10 +99,11 @@ def sources_waiting(connection: Connection, now: datetime) -> dict[str, int]:
 
 
 def waiting(connection: Connection, source_id: int, now: datetime, limit: int) -> list[PassedOver]:
-    """One source's articles whose page is to be asked for now, the longest waiting first."""
+    """One source's articles whose page is to be asked for now: those due the latest, as an archive that came with the
+    first poll must not stand before the news; of these the earliest first, so that they are accepted in order."""
     query = (select(passed_over).where(passed_over.c.source_id == source_id, passed_over.c.retry_at <= now)
-             .order_by(passed_over.c.retry_at, passed_over.c.key).limit(limit))
-    return [_passed(row) for row in connection.execute(query)]
+             .order_by(passed_over.c.retry_at.desc(), passed_over.c.key.desc()).limit(limit))
+    return [_passed(row) for row in connection.execute(query)][::-1]
 
 
 def forget(connection: Connection, source_id: int, keys: Collection[str]) -> None:
@@ -87,7 +116,8 @@ def forget(connection: Connection, source_id: int, keys: Collection[str]) -> Non
 def forget_before(connection: Connection, moment: datetime) -> int:
     """Forget articles excluded by a rule, failed or refused so long ago that no document holds them any more."""
     return connection.execute(delete(passed_over).where(
-        passed_over.c.state.in_([PassedState.EXCLUDED, PassedState.FAILED, PassedState.REFUSED]),
+        passed_over.c.state.in_([PassedState.EXCLUDED, PassedState.RECONSIDER, PassedState.FAILED,
+                                 PassedState.REFUSED]),
         passed_over.c.at < moment)).rowcount
 
 
