@@ -29,7 +29,7 @@ from pipeline.render.views import ArticleView
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [
     *ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "feeds" / "README.md", ROOT / "benchmarks" / "README.md"])
-BENCHMARKS = ["collect", "compose", "deliver", "publish"]
+BENCHMARKS = ["collect", "compose", "deliver", "fulltext", "publish"]
 
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")

@@ -7,7 +7,7 @@ holds most of the page's text, or the article itself by another sign: a theme ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 from lxml.html import HtmlElement
@@ -63,14 +63,17 @@ def names(element: HtmlElement) -> tuple[str, ...]:
     classes, own_id = element.get("class"), element.get("id")
     if not classes and not own_id:
         return ()
-    return tuple(_words(f"{(classes or '')[:MAX_NAMES]} {(own_id or '')[:MAX_NAMES]}"))
+    return _words((classes or "")[:MAX_NAMES], (own_id or "")[:MAX_NAMES])
 
 
-def _words(named: str) -> Iterator[str]:
-    for name in named.split():
+@lru_cache(maxsize=4_096)  # a page says the same few names all over again
+def _words(classes: str, own_id: str) -> tuple[str, ...]:
+    words: list[str] = []
+    for name in (*classes.split(), *own_id.split()):
         if not name.lower().startswith(_STATE):
-            yield from (word.lower() for word in _WORD.findall(name))
-            yield ""  # two names are no pair
+            words += [word.lower() for word in _WORD.findall(name)]
+            words.append("")  # two names are no pair
+    return tuple(words)
 
 
 def suspicion(element: HtmlElement) -> str:
@@ -81,12 +84,16 @@ def suspicion(element: HtmlElement) -> str:
         inside = element.getparent()
         return "" if inside is not None and inside.tag in ("blockquote", "figure") else "links"
     words = names(element)
+    named = _suspicion_of(words) if words else ""
+    if named != "comments" and (element.get("role") or "").lower() in _ROLES:
+        return "links"
+    return named
+
+
+@lru_cache(maxsize=4_096)
+def _suspicion_of(words: tuple[str, ...]) -> str:
     if not _COMMENTS.isdisjoint(words):
         return "comments"
-    if (element.get("role") or "").lower() in _ROLES:
-        return "links"
-    if not words:
-        return ""
     is_named = not _FURNITURE.isdisjoint(words) or not _PAIRS.isdisjoint(pairwise(words))
     return "links" if is_named or any(_AD.fullmatch(word) for word in words) else ""
 

@@ -23,7 +23,7 @@ URL = "https://paper.example/2026/the-quay"
 PROSE = "The quay was rebuilt in nineteen months, four more than the council had promised, and it cost the town dear. "
 SECONDS = 10.0       # of CPU time for a whole one, on a busy machine
 MEMORY = 900 << 20   # bytes of address space, libraries included
-SMALL = 20           # a twentieth of each is tried by default, the whole by slow tests
+SMALL = 40           # a fortieth of each is tried by default, the whole by slow tests
 
 JSON_LD = b'<script type="application/ld+json">'
 HOSTILE = {  # what it begins with, what follows, how often, and what it ends with
@@ -84,7 +84,7 @@ def try_it(name: str, share: int) -> float:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_page_costs_little(name: str) -> None:
-    assert try_it(name, SMALL) < SECONDS / SMALL * 2
+    assert try_it(name, SMALL) < SECONDS / SMALL * 4
 
 
 @pytest.mark.slow
