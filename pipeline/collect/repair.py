@@ -27,7 +27,7 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});)")
-_ILLEGAL_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[1-2]|1[4-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));")
+_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]{1,8})|(\d{1,10}));", re.ASCII)
 _MAIL_RUN = re.compile(rb"(?:[\w.+-]|&#\w{1,8};){%d,}" % (MAX_RUN + 1))
 
 
@@ -65,7 +65,7 @@ def _with_entities_mended(text: str) -> Iterator[str]:
         start = text.find("<![CDATA[", position)
         end = text.find("]]>", start) if start >= 0 else -1
         outside = text[position : start if end >= 0 else len(text)]
-        yield _BARE_AMPERSAND.sub("&amp;", _ENTITY.sub(_character, _ILLEGAL_REFERENCE.sub("", outside)))
+        yield _BARE_AMPERSAND.sub("&amp;", _ENTITY.sub(_character, _REFERENCE.sub(_legal_reference, outside)))
         position = end + 3 if end >= 0 else len(text)
         yield text[start:position] if end >= 0 else ""
 
@@ -78,6 +78,13 @@ def _decoded(body: bytes, charset: str) -> str:
         except (UnicodeDecodeError, LookupError):
             continue
     return body.decode("utf-8", errors="replace")
+
+
+def _legal_reference(match: re.Match[str]) -> str:
+    """A reference to a character that XML allows as it is, any other as nothing (XML 1.0, production 2)."""
+    code = int(match[1], 16) if match[1] else int(match[2])
+    legal = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
+    return match[0] if legal else ""
 
 
 def _character(match: re.Match[str]) -> str:
@@ -119,7 +126,7 @@ def _found(entries: list[Any]) -> Iterator[Found]:
 
 
 def _when(entry: Any, key: str) -> datetime | None:
-    parts = entry.get(key)
+    parts = dict.get(entry, key)  # its own `get` gives the time of publication for one of update, with a warning
     try:
         return datetime.fromtimestamp(timegm(parts), UTC) if parts else None
     except (ValueError, OverflowError, TypeError):

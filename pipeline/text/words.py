@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lxml import html as lxml_html
 
 SUMMARY_WORDS = 60
+LONGEST_WORD = 12    # characters, on average: 60 words of German are 420, and 60 of Chinese are fewer still
 LEAD_WORDS = 25  # a first paragraph shorter than this takes the next one along into a summary
 
 _BLOCKS = frozenset(
@@ -24,6 +25,7 @@ _BREAK = "\0"  # a forced line break within a run; the text itself can't hold it
 _INDENT = "    "
 _NO_LEAD = frozenset("h1 h2 h3 h4 h5 h6 pre table figure figcaption dl".split())
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+_FULL_STOP = re.compile(r"[。！？…][\"'”’»）」』]*|[.!?][\"'”’»)\]]*(?= )")
 _ABBREVIATION = re.compile(
     r"(?:^|\W)(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|Fig|approx|e\.g|i\.e|a\.m|p\.m|U\.S)\.$"
 )
@@ -59,7 +61,8 @@ def summarise(text: str, words: int = SUMMARY_WORDS) -> str:
     """Return the beginning of `text`, at most `words` words on one line.
 
     It is the first paragraph (and the next, where that is short), cut after a sentence where one ends in the
-    second half, else after a word, with an ellipsis.
+    second half, else after a word, with an ellipsis. Where words are not parted by blanks, or are none, it is cut after
+    LONGEST_WORD times as many characters.
     """
     taken: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text.strip(), maxsplit=LEAD_WORDS):
@@ -67,13 +70,20 @@ def summarise(text: str, words: int = SUMMARY_WORDS) -> str:
         if len(taken) >= LEAD_WORDS:
             break
     if len(taken) <= words:
-        return " ".join(taken)
+        return _no_longer(" ".join(taken), words * LONGEST_WORD)
     head = taken[:words]
     for end in range(words, words // 2, -1):
         last = head[end - 1]
         if _SENTENCE_END.search(last) and not _ABBREVIATION.search(last):
-            return " ".join(head[:end])
-    return " ".join(head).rstrip(" ,;:–—-") + "…"
+            return _no_longer(" ".join(head[:end]), words * LONGEST_WORD)
+    return _no_longer(" ".join(head).rstrip(" ,;:–—-") + "…", words * LONGEST_WORD)
+
+
+def _no_longer(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    ends = [match.end() for match in _FULL_STOP.finditer(text[:limit])]
+    return text[: ends[-1]] if ends and ends[-1] > limit // 2 else text[: limit - 1].rstrip() + "…"
 
 
 def text_with_links(html: str) -> tuple[str, list[str]]:

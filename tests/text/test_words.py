@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.text.clean import clean_html
-from pipeline.text.words import lead_text, summarise, text_with_links, visible_text
+from pipeline.text.words import LONGEST_WORD, lead_text, summarise, text_with_links, visible_text
 
 ARTICLE = clean_html(
     '<h2>Bread</h2><p>Mix <a href="https://example.org/flour">the flour</a>,<br>then <q>wait</q>.</p>'
@@ -57,6 +57,12 @@ def test_a_summary_is_cut_after_a_sentence_or_else_a_word() -> None:
     assert summarise("One two three. Four five six seven eight.", words=5) == "One two three."
     assert summarise("Yes. Two, three four, five six", words=4) == "Yes. Two, three four…"
     assert summarise("a " * 30 + "Dr. Who and more and more", words=31) == "a " * 30 + "Dr.…"
+
+
+def test_a_summary_is_short_also_where_words_are_not_parted() -> None:
+    assert len(summarise("x" * 1_000_000)) == 60 * LONGEST_WORD
+    assert summarise("町の灯りが戻った。" * 200) == "町の灯りが戻った。" * 80
+    assert summarise("x" * 500 + ". " + "y" * 500) == "x" * 500 + "."
 
 
 @given(st.text(alphabet="ab .!\n", max_size=400), st.integers(1, 40))
