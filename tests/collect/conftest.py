@@ -51,13 +51,13 @@ class Asked:
 
 @dataclass
 class Town:
-    """path, or host and path, -> what is answered there: bytes, a status, (status, headers, bytes), or None, where the
-    server hangs up.
+    """path, or host and path, -> what is answered there: bytes, a status, (status, headers, bytes), None, where the
+    server hangs up, or a function that gives one of these.
 
     What has a body has an ETag, and a 304 for whoever shows it. What begins like HTML is HTML.
     """
 
-    places: dict[str, bytes | int | tuple[int, dict[str, str], bytes] | None] = field(default_factory=dict)
+    places: dict[str, Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     sleeps: dict[str, float] = field(default_factory=dict)   # seconds before an answer begins, by path
     port: int = 0
@@ -78,6 +78,8 @@ class Town:
                                 time.monotonic()))
         time.sleep(self.sleeps.get(request.path, 0.0))
         place = self.places.get(f"{host}{request.path}", self.places.get(request.path, 404))
+        if callable(place):
+            place = place()
         if place is None:
             request.close_connection = True
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -175,6 +176,64 @@ def test_a_crash_after_the_document_loses_no_page(newsroom, town, words, monkeyp
     assert (poll.new, poll.pages) == (3, 3)
     assert all(article.text_note == FROM_PAGE for article in room.stored().values())
     assert room.passed() == {}
+
+
+def test_what_was_noted_is_read_leniently_and_an_entry_that_changes_meanwhile_is_told_as_it_is_now(
+    newsroom, town, words
+) -> None:
+    room = newsroom(a=DAILY)
+    titles = ["Old row", "Broken row", "Changing"]
+    town.places["/a"] = words.rss(town.url("/"), *titles, date=room.site.now)
+    for title in titles:
+        town.places[f"/{title.replace(' ', '-')}"] = 500
+    room.poll()
+    assert len(room.passed()) == 3
+    with room.site.app.store.write() as connection:
+        for title, text in (("Old row", '{"draft": {"content_hash": "x", "guid": "Old row", "came_later": true}}'),
+                            ("Broken row", '{"draft": ["what is this?"]}')):
+            connection.exec_driver_sql("UPDATE passed_over SET draft = ? WHERE title = ?", (text, title))
+    town.places["/a"] = words.rss(town.url("/"), *titles, date=room.site.now).replace(
+        b"Changing, told in paragraph 1", b"Changing, now told otherwise in paragraph 1").replace(
+        b"<title>Changing</title>", b"<title>Changed</title>")
+    for title in titles:
+        town.places[f"/{title.replace(' ', '-')}"] = words.page(title)
+    poll = room.after(minutes=5, force=True)["a"]
+    assert (poll.new, poll.waiting, poll.updated, poll.failed) == (0, 0, 0, False), "its turn has not come yet"
+    poll = room.after(minutes=10)["a"]
+    assert (poll.new, poll.passed, poll.pages) == (2, 1, 3)
+    stored = room.stored()
+    assert stored["Old row"].text_note == FROM_PAGE
+    assert stored["Changed"].revision == 1
+    (left,) = room.passed().values()
+    assert (left.title, left.state) == ("Broken row", PassedState.FAILED)
+    assert "can't be read any more" in left.reason
+    town.places["/a"] += b"<!-- again -->"
+    poll = room.after(days=2)["a"]
+    assert (poll.new, poll.same + poll.updated) == (0, 2)
+
+
+@pytest.mark.slow
+def test_pages_of_one_site_are_spaced_and_a_slow_one_is_asked_again(newsroom, town, words) -> None:
+    room = newsroom(a=DAILY, b=DAILY)
+    room.total_s = 2.0
+    for slug in "ab":
+        titles = [f"{slug} number {n}" for n in range(3)]
+        base = town.url("/", f"{slug}.example")
+        town.places[f"/{slug}"] = words.rss(base, *titles, date=room.site.now)
+        for title in titles:
+            town.places[f"/{title.replace(' ', '-')}"] = words.page(title)
+    town.sleeps["/a-number-1"] = 2.5
+    spacing = 0.6
+    poll = room.poll(spacing=timedelta(seconds=spacing))["a"]
+    assert (poll.new, poll.pages) == (2, 3)
+    for slug in "ab":
+        pages = [asked.at for asked in town.asked if asked.path.startswith(f"/{slug}-")]
+        assert len(pages) == 3
+        assert all(later - earlier >= spacing for earlier, later in pairwise(pages))
+    (slow,) = room.passed().values()
+    assert "can't be read: " in slow.reason
+    town.sleeps.clear()
+    assert room.after(minutes=15)["a"].new == 1
 
 
 def test_a_round_reads_some_pages_of_a_source_and_the_next_the_others(newsroom, town, words, monkeypatch) -> None:
