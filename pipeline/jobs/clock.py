@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -17,6 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from pipeline.app import App
+from pipeline.collect.websub import why_no_hubs
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.slots import job_name
@@ -27,8 +29,10 @@ from pipeline.jobs.steps import (
     collect_due,
     compose_due,
     deliver_due,
+    keep_hubs,
     publish_all,
     recover_dead,
+    wake_pushed,
 )
 from pipeline.jobs.worker import Worker
 from pipeline.schedules import Schedule
@@ -38,6 +42,16 @@ POLL = timedelta(seconds=60)
 
 OUTBOX = timedelta(seconds=15)
 """How often deferred deliveries, stopped mail that may go again, and dead workers are looked for."""
+
+
+HUBS = timedelta(seconds=60)
+"""How often it is looked which hubs are to be asked; a hub that was asked is left alone for a day at least."""
+
+PUSHED = timedelta(seconds=5)
+"""How long news that a hub told us of waits to be fetched, at most."""
+
+MOST_HEARD = 5_000
+"""Sources polled between two looks at hubs; beyond it all of them are looked at."""
 
 
 class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
@@ -59,11 +73,18 @@ class Clock:
         self._tell = tell
         self._watch = watch
         self._mail = threading.Lock()  # one composing and sending at a time in this process
+        self._collecting = threading.Lock()
+        self._stopping = threading.Event()
+        self._heard: SimpleQueue[str] = SimpleQueue()  # sources that were polled; what they said of hubs may be new
+        self._all_heard = True
         self._scheduler = BackgroundScheduler(
             timezone="UTC", executors={"default": ThreadPoolExecutor(4)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
         self._scheduler.add_job(self._collect, IntervalTrigger(seconds=int(POLL.total_seconds())), id="collect")
         self._scheduler.add_job(self._send, IntervalTrigger(seconds=int(OUTBOX.total_seconds())), id="outbox")
+        self._scheduler.add_job(self._keep_hubs, IntervalTrigger(seconds=int(HUBS.total_seconds())), id="hubs")
+        if not why_no_hubs(app.config):
+            self._scheduler.add_job(self._wake, IntervalTrigger(seconds=PUSHED.total_seconds()), id="pushed")
         for job, schedule in scheduled(app.config).items():
             self._scheduler.add_job(self._send, SlotTrigger(schedule), id=job)
 
@@ -72,6 +93,7 @@ class Clock:
 
     def stop(self) -> None:
         """Finish what is under way and take nothing new."""
+        self._stopping.set()
         self._scheduler.shutdown(wait=True)
 
     def jobs(self) -> dict[str, datetime]:
@@ -79,9 +101,24 @@ class Clock:
         return {job.id: job.next_run_time for job in self._scheduler.get_jobs()}
 
     def _collect(self) -> None:
-        with self._telling() as report:
+        with self._collecting, self._telling() as report:
             report.polls = collect_due(self._app, watch=self._watch)
+            for poll in report.polls:
+                self._heard.put(poll.source)
             report.published = publish_all(self._app)
+
+    def _wake(self) -> None:
+        """Collect at once where a hub told us of something; a round that is under way is waited for."""
+        with self._telling():
+            if not self._collecting.locked() and wake_pushed(self._app):
+                self._scheduler.modify_job("collect", next_run_time=datetime.now(UTC))
+
+    def _keep_hubs(self) -> None:
+        with self._telling():
+            heard = {self._heard.get_nowait() for _ in range(self._heard.qsize())}
+            everything, self._all_heard = self._all_heard or len(heard) > MOST_HEARD, True
+            keep_hubs(self._app, None if everything else heard, lambda: not self._stopping.is_set())
+            self._all_heard = False  # and true where an error has cut it short
 
     def _send(self) -> None:
         with self._mail, self._telling() as report:

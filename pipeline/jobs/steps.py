@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
+from pipeline.collect import websub
 from pipeline.collect.accept import Poll
 from pipeline.collect.stage import collect
 from pipeline.collect.suggest import suggest
@@ -113,6 +114,20 @@ def collect_due(
         fetcher.close()
     suggest(app.store, app.now())  # who tells nearly the same as what came in; the operator decides
     return polls
+
+
+def keep_hubs(app: App, heard: Collection[str] | None, going: Callable[[], bool]) -> int:
+    """Ask hubs to tell us of news, for the service only: without pages nobody could tell us anything."""
+    fetcher = app.fetcher()
+    try:
+        return websub.keep_hubs(websub.Asker(app.store, app.config, fetcher, app.now, going), heard)
+    finally:
+        fetcher.close()
+
+
+def wake_pushed(app: App) -> bool:
+    """Whether a hub has told us of news that a poll should fetch now."""
+    return websub.wake_pushed(app.store, app.now())
 
 
 def failing_sources(app: App, polled: Collection[str]) -> list[str]:

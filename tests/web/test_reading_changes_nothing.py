@@ -11,17 +11,24 @@ from urllib.parse import urlsplit
 
 from starlette.routing import Match, Route
 
+from pipeline.store import sources, websub
+
 SITE = "http://127.0.0.1:8000"
+HUB_ASKS = [f"/websub/{token}?hub.topic=topic&hub.challenge=x&hub.mode={mode}"
+            for token in ("t" * 32, "u" * 32) for mode in ("subscribe", "unsubscribe", "denied")]
 
 
 def test_no_get_or_head_changes_anything(house: Any, served: Callable[[], HTTPConnection]) -> None:
+    with house.app.store.write() as connection:
+        source = next(iter(sources.states(connection).values()))
+        websub.add(connection, source.id, "https://hub.example.org/", "topic", "t" * 32, "s" * 43, house.app.now())
     before = house.data_digest()
     raw = house.get(f"{house.mail_path}/raw").text.replace("=\n", "").replace("=3D", "=")
     links = re.findall(rf"{SITE}(/[^\s\"<>]*)", raw)
     assert f"/u/{house.token()}" in links
     connection = served()
     queue = ["/", "/robots.txt", "/healthz", "/favicon.ico", "/feeds", "/feeds/all/nothing.xml", "/nothing",
-             "/n/beacon", "/n/lamp/", "/a/99", "/u/wrong", f"/u/{house.token(99)}", *links]
+             "/n/beacon", "/n/lamp/", "/a/99", "/u/wrong", *HUB_ASKS, f"/u/{house.token(99)}", *links]
     seen: dict[str, int] = {}
     while queue:
         path = queue.pop()
