@@ -54,13 +54,7 @@ class App:
         return Templates([self.config.paths.templates, shipped("templates")])
 
     def fetcher(self) -> Fetcher:
-        from pipeline import __version__
-        from pipeline.net.fetch import Fetcher
-
-        operator = self.config.operator
-        write_to = self.config.collect.write_to or (operator.email if operator else "")
-        where = "; ".join(filter(None, (f"+{self.config.site.public_url}", write_to)))
-        return Fetcher(user_agent=f"Broadsheet/{__version__} ({where})")
+        return fetcher_for(self.config)
 
     def transport(self) -> Transport:
         from pipeline.deliver.choice import transport_for
@@ -83,6 +77,17 @@ def assemble(config: Config, *, now: Callable[[], datetime] = utc_now) -> App:
     store = Store(config.store.url.get_secret_value())
     migrate(store)
     return App(config, store, _own_key(store, data_folder(config, store) / "broadsheet.key"), now)
+
+
+def fetcher_for(config: Config) -> Fetcher:
+    """The way to the network, which says of every request whose it is."""
+    from pipeline import __version__
+    from pipeline.net.fetch import Fetcher
+
+    operator = config.operator
+    write_to = config.collect.write_to or (operator.email if operator else "")
+    where = "; ".join(filter(None, (f"+{config.site.public_url}", write_to)))
+    return Fetcher(user_agent=f"Broadsheet/{__version__} ({where})")
 
 
 def data_folder(config: Config, store: Store) -> Path:

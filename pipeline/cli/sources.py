@@ -1,0 +1,314 @@
+"""sources list, add, remove, block: where articles come from. What changes config.toml changes nothing else in it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import sourcelists
+from pipeline.cli.terminal import BAD, DIM, GOOD, HEADING, WARN, Terminal, here, leave, plural
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.collect.look import Looked
+    from pipeline.config import Config
+    from pipeline.config.edit import Table
+    from pipeline.desk.newsources import Known
+    from pipeline.desk.standing import Standing
+
+MOST_SHOWN = 5            # articles, alternatives and notes of an address that is looked at
+WIDEST_SLUG = 24
+MINUTE = timedelta(minutes=1)
+MILD = ("partly", "blocked")
+
+TOPIC = typer.Option("--topic", metavar="TOPIC", help="Given to each of its articles; may be repeated.")
+DRY_RUN = typer.Option("--dry-run", help="Show what would be written, and write nothing.")
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Where articles come from: list, add, remove, block, import, export.",
+                        rich_markup_mode=None)
+    group.callback(invoke_without_command=True)(sources_default)
+    group.command("list")(sources_list)
+    group.command("add")(sources_add)
+    group.command("remove")(sources_remove)
+    group.command("block")(sources_block)
+    sourcelists.register(group)
+    app.add_typer(group, name="sources")
+
+
+def sources_default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        sources_list(context)
+
+
+# --- list ---
+
+
+def sources_list(
+    context: typer.Context,
+    slugs: Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Only these; else all.")] = None,
+    trouble: Annotated[bool, typer.Option("--trouble", help="Only those with something wrong.")] = False,
+) -> None:
+    """How each source is doing: when it is asked and why then, what it gave lately, what is wrong with it."""
+    from pipeline.desk.standing import LATELY, standings
+
+    terminal = here(context)
+    with terminal.app() as app:
+        wanted = [app.config.source(slug).slug for slug in slugs or []]
+        found = standings(app, wanted)
+        now = app.now()
+    troubled = [one for one in found if one.trouble and one.mood != "blocked"]  # that is as it should be
+    shown = troubled if trouble else found
+    _tell_all(terminal, shown, now, LATELY)
+    terminal.result({"sources": [_json(one) for one in shown]})
+    if not found:
+        terminal.line("There is no source yet.")
+        terminal.next("`broadsheet sources add URL` finds out what an address is, and adds it.")
+        return
+    if trouble and not shown:
+        terminal.line("All is well with every source.", GOOD)
+    named = ", ".join(one.slug for one in troubled[:MOST_SHOWN]) + (" …" if len(troubled) > MOST_SHOWN else "")
+    held = [one.slug for one in shown if one.counts.held]
+    if held:
+        terminal.next(f"`broadsheet articles release --source {held[0]}` lets held articles in, `broadsheet articles "
+                      "list --held` shows them.")
+    elif troubled and not trouble:
+        terminal.next(f"{plural(len(troubled), 'source')} with something wrong: {named}. "
+                      "`broadsheet sources list --trouble` shows only these.")
+    else:
+        terminal.next("`broadsheet collect SLUG` asks one now; `broadsheet sources add URL` adds one.")
+
+
+def _tell_all(terminal: Terminal, found: Sequence[Standing], now: datetime, lately: timedelta) -> None:
+    if not found:
+        return
+    width = min(WIDEST_SLUG, max(len("source"), *(len(one.slug) for one in found)))
+    terminal.line(f"{'source':<{width}}  {'kind':<7}  {'asked':<10}  {'next':<9}  {f'new, {lately.days} d':>8}"
+                  f"  {'waits':>5}  {'held':>4}", DIM)
+    for one in found:
+        style = "" if not one.trouble else WARN if one.mood in MILD else BAD
+        slug = one.slug if len(one.slug) <= width else f"{one.slug[: width - 1]}…"
+        counts = one.counts
+        terminal.line(
+            f"{slug:<{width}}  {one.kind:<7}  {_ago(one.asked_at, now):<10}  {_ahead(one.next_at, now):<9}"
+            f"  {counts.recent or '':>8}  {counts.waiting or '':>5}  {counts.held or '':>4}".rstrip(),
+            style)
+        for text, style in _details(one):
+            terminal.line(_folded(text, 4), style)
+
+
+def _details(one: Standing) -> Iterator[tuple[str, str]]:
+    if one.trouble:
+        yield f"! {one.trouble}" if one.mood in MILD else f"✗ {one.trouble}", WARN if one.mood in MILD else BAD
+    if one.advice:
+        yield f"what to do: {one.advice}", ""
+    if one.asks:
+        yield f"asked at {one.asks} instead", DIM
+    if one.why:
+        yield one.why, DIM
+
+
+def _json(one: Standing) -> dict[str, Any]:
+    counts = one.counts
+    return {
+        "slug": one.slug, "title": one.title, "kind": one.kind, "location": one.location, "asks": one.asks,
+        "standing": str(one.mood), "trouble": one.trouble, "advice": one.advice, "asked_at": one.asked_at,
+        "next_at": one.next_at, "why": one.why, "failures": one.failures, "error": one.error,
+        "articles": counts.articles, "new_lately": counts.recent, "waiting": counts.waiting, "held": counts.held}
+
+
+# --- add ---
+
+
+def sources_add(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(metavar="URL", help="A feed, a page, a sitemap; or a folder of documents.")],
+    slug: Annotated[str, typer.Option("--slug", help="Its name for good; else made of its title.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Else what it calls itself.")] = "",
+    topic: Annotated[list[str] | None, TOPIC] = None,
+    show: Annotated[str, typer.Option("--show", help='How much to republish: "summary" or "full".')] = "",
+    full_text: Annotated[bool, typer.Option("--full-text", help="Fetch each article's page for its text.")] = False,
+    selector: Annotated[str, typer.Option(
+        "--selector", metavar="CSS", help="Read the page as a list, and its articles where this matches.")] = "",
+    every: Annotated[str, typer.Option("--every", metavar="SPAN", help='How often to ask: "30m"; else politely.')] = "",
+    allow_network: Annotated[list[str] | None, typer.Option(
+        "--allow-network", metavar="NET", help='A private network it may be in: "192.168.1.0/24".')] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, DRY_RUN] = False,
+) -> None:
+    """Find out what an address is, show what was found, and write it into config.toml."""
+    from pipeline import config as configuration
+    from pipeline.desk.adding import check_options, folder_table, look, source_table, what_there_is
+
+    terminal = here(context)
+    config = configuration.load(terminal.config)
+    known = what_there_is(config)
+    wanted: Table = {"slug": slug, "title": title, "topics": topic or (), "show": show, "full_text": full_text,
+                     "selector": selector, "every": every, "allow_networks": allow_network or ()}
+    if Path(url).is_dir():
+        found, table = None, folder_table(config, Path(url), wanted, known)
+    else:
+        _refuse_known(known, url, slug_wanted=slug)
+        check_options(config, wanted)
+        terminal.note(f"Looking at {url} …")
+        found = look(config, url, tuple(allow_network or ()), selector, terminal.now)
+        _refuse_known(known, found.url, found.moved_to, slug_wanted=slug)
+        table = source_table(found, wanted, known)
+        _tell_found(terminal, found, "It is" if found.url == url else "It leads to")
+    _write(terminal, config, [table], found, ask=not yes, dry_run=dry_run)
+
+
+def _refuse_known(known: Known, *urls: str, slug_wanted: str) -> None:
+    if same := known.same(*urls):
+        raise UsageError(urls[0], f'is collected already: it is the source "{same}"',
+                         hint=f"`broadsheet sources list {same}` says how it is doing")
+    if slug_wanted and slug_wanted in known.names:
+        raise UsageError(f'--slug "{slug_wanted}"', "is the name of another source, or was", hint="choose another")
+
+
+def _tell_found(terminal: Terminal, found: Looked, verb: str) -> None:
+    from pipeline.model.sources import SourceKind
+
+    what = {SourceKind.FEED: "a feed", SourceKind.PAGE: "a page that lists articles",
+            SourceKind.ARTICLE: "the page of one article", SourceKind.SITEMAP: "a sitemap"}[found.kind]
+    named = f' "{found.title}"' if found.title else ""
+    unit = "sitemap" if found.kind is SourceKind.SITEMAP and found.count < len(found.articles) else "article"
+    holds = "" if found.kind is SourceKind.ARTICLE else f", {plural(found.count, unit)}"
+    terminal.line(f"{verb} {what}{named}{f' ({found.language})' if found.language else ''}{holds}.", HEADING)
+    terminal.line(f"  {found.url}")
+    for one in found.articles[:MOST_SHOWN]:
+        day = f"{one.published_at:%Y-%m-%d}" if one.published_at else "no date   "
+        terminal.line(f"  {day}  {one.title or one.url}")
+    if found.moved_to:
+        terminal.note(f"  the address leads there for good: {found.moved_to}")
+    for text in found.notes[:MOST_SHOWN]:
+        terminal.note(f"  {text}")
+    if found.alternatives:
+        terminal.line("Also there:")
+        for other in found.alternatives[:MOST_SHOWN]:
+            terminal.line(f"  {other.url}{f'  {other.title}' if other.title else ''}", DIM)
+
+
+def _write(
+    terminal: Terminal, config: Config, tables: Sequence[Table], found: Looked | None, *, ask: bool, dry_run: bool
+) -> None:
+    from pipeline.config.edit import as_lines, read_written, replace_config, with_sources
+
+    written = read_written(config.path)
+    text = with_sources(written.text, tables)
+    slug = str(tables[0]["slug"])
+    ask = ask and not dry_run and sys.stdin.isatty() and not terminal.as_json
+    terminal.line("To be written into config.toml:" if dry_run or ask else "Written into config.toml:")
+    terminal.line(textwrap.indent("\n".join(map(as_lines, tables)).rstrip(), "  "), GOOD)
+    if dry_run:
+        from pipeline.config import load_text
+
+        load_text(text, written.path)
+        terminal.result({"added": False, "source": tables[0], "found": found})
+        terminal.next("the same without --dry-run writes it.")
+        return
+    if ask and not typer.confirm("Add it?", default=True):
+        terminal.line("Nothing was changed.")
+        terminal.result({"added": False, "source": tables[0], "found": found})
+        return
+    after = replace_config(written, text)
+    _new_warnings(terminal, config, after)
+    terminal.line(f'"{slug}" is a source now.', GOOD)
+    terminal.result({"added": True, "source": tables[0], "found": found})
+    terminal.next(f"`broadsheet collect {slug}` reads it now; a service that is running begins with it by itself.")
+
+
+# --- remove, block ---
+
+
+def sources_remove(
+    context: typer.Context,
+    slug: Annotated[str, typer.Argument(metavar="SLUG")],
+    dry_run: Annotated[bool, DRY_RUN] = False,
+) -> None:
+    """Take a source out of config.toml. What it gave stays; it is not asked again."""
+    from pipeline import config as configuration
+    from pipeline.config.edit import read_written, replace_config, without_source
+
+    terminal = here(context)
+    config = configuration.load(terminal.config)
+    config.source(slug)
+    users = [f'feed "{f.slug}"' for f in config.feeds if slug in f.rules.sources]
+    users += [f'newsletter "{n.slug}"' for n in config.newsletters if slug in n.rules.sources]
+    if users:
+        raise UsageError(f'source "{slug}"', f"is still named in `select` of {', '.join(users)}",
+                         hint="take it out there first, or that would be left with a name for nothing")
+    written = read_written(config.path)
+    text, gone = without_source(written.text, slug)
+    terminal.line("To be taken out of config.toml:" if dry_run else "Taken out of config.toml:")
+    terminal.line(textwrap.indent(textwrap.dedent(gone).rstrip(), "  "), WARN)
+    if not dry_run:
+        replace_config(written, text)
+        terminal.line("Its articles stay where they are: in feeds, on the web, and in digests to come.")
+    terminal.result({"removed": not dry_run, "slug": slug, "lines": gone})
+    terminal.next("the same without --dry-run does it." if dry_run else
+                  "added again under any name, it is the same source, and nothing of it is taken for new.")
+
+
+def sources_block(
+    context: typer.Context,
+    slug: Annotated[str, typer.Argument(metavar="SLUG")],
+) -> None:
+    """Never ask a source again."""
+    from pipeline import config as configuration
+    from pipeline.config.edit import read_written, replace_config, with_key
+
+    terminal = here(context)
+    config = configuration.load(terminal.config)
+    before = config.source(slug).blocked
+    if not before:
+        written = read_written(config.path)
+        replace_config(written, with_key(written.text, slug, "blocked", True))
+    with terminal.app():
+        pass  # from now on also what is under way is dropped
+    said = "was blocked already" if before else "is blocked: it is not asked again. What it gave stays"
+    terminal.line(f'"{slug}" {said}.', GOOD)
+    terminal.result({"slug": slug, "blocked": True, "purged": None})
+    terminal.next(f"`broadsheet sources block {slug} --purge` takes down what it gave.")
+    leave(0)
+
+
+# --- words ---
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return f"{_span(now - moment)} ago" if moment and now - moment >= MINUTE else "just now" if moment else "never"
+
+
+def _ahead(moment: datetime | None, now: datetime) -> str:
+    return f"in {_span(moment - now)}" if moment and moment - now >= MINUTE else "now" if moment else "never"
+
+
+def _span(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h" if minutes < 60 * 48 else (
+        f"{minutes // 1440} d")
+
+
+def _folded(text: str, indent: int) -> str:
+    """A text within the screen, where somebody looks at one."""
+    if not sys.stdout.isatty():
+        return " " * indent + text
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
+                         break_on_hyphens=False, break_long_words=False)
+
+
+def _new_warnings(terminal: Terminal, before: Config, after: Config) -> None:
+    old = {text.partition(": ")[2] for text in before.warnings}
+    for text in after.warnings:
+        if text.partition(": ")[2] not in old:
+            terminal.warn(text)

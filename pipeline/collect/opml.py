@@ -1,0 +1,96 @@
+"""OPML, the lists of sources that feed readers exchange: read from anything that calls itself so, written as 2.0 has it
+(http://opml.org/spec2.opml). The only file that knows listparser.
+
+It opens no file and asks no network: listparser would fetch an address that it is given as text, so it gets bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import listparser
+from lxml import etree
+
+from pipeline.collect.charset import decode_page
+from pipeline.errors import ParseError
+from pipeline.text.legal import legal_text, one_line
+
+MAX_BYTES = 5_000_000
+MAX_SOURCES = 10_000   # the time for one address that stands in as many folders grows with their square
+MAX_NAME = 100         # characters of a folder's or a topic's name
+MAX_TOPICS = 20
+
+_OUTLINE = re.compile(r"<outline\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One source of a list. Nothing in it was checked but that it is text."""
+
+    url: str
+    title: str = ""
+    topics: tuple[str, ...] = ()   # its folders' names and its categories, in small letters like all topics
+    page: str = ""                 # where people read it; only written
+    is_feed: bool = True           # else a page, which other programs look through for a feed; only written
+
+
+@dataclass(frozen=True, slots=True)
+class SourceList:
+    title: str
+    outlines: tuple[Outline, ...]
+    lists: tuple[str, ...] = ()    # addresses of further lists, which it only names
+
+
+def read_opml(data: bytes, subject: str) -> SourceList:
+    """Read a list. An address that stands in it several times comes once, with the topics of all places.
+
+    Raises ParseError where it is too large, or no list. Entities of its own mean nothing: they stay what they are.
+    """
+    if len(data) > MAX_BYTES:
+        raise ParseError(subject, f"is larger than the {MAX_BYTES // 1_000_000} MB that are read")
+    text = decode_page(data)
+    if (number := len(_OUTLINE.findall(text))) > MAX_SOURCES:
+        raise ParseError(subject, f"holds {number:,} outlines, and {MAX_SOURCES:,} are read",
+                         hint="part it into several files")
+    try:
+        # as ASCII nothing is left to guess about its encoding
+        found: dict[str, Any] = dict(listparser.parse(text.encode("ascii", "xmlcharrefreplace")))
+    except (etree.LxmlError, ValueError, LookupError, TypeError) as error:
+        raise ParseError(subject, "can't be read as a list of sources (OPML)", hint=str(error)[:200]) from error
+    outlines = tuple(_outline(feed) for feed in found["feeds"])
+    lists = tuple(str(one["url"]) for one in found["lists"])
+    if not outlines and not lists and not found["version"]:
+        raise ParseError(subject, "is no list of sources (OPML)", hint="feed readers export one as .opml or .xml")
+    return SourceList(one_line(str(found["meta"].get("title", ""))), outlines, lists)
+
+
+def write_opml(title: str, outlines: Iterable[Outline]) -> tuple[bytes, list[str]]:
+    """Return a document with these sources, and what could not be written into it, in words. The same sources make
+    the same bytes."""
+    notes: list[str] = []
+    root = etree.Element("opml", version="2.0")
+    etree.SubElement(etree.SubElement(root, "head"), "title").text = legal_text(title)
+    body = etree.SubElement(root, "body")
+    for one in outlines:
+        topics, odd = _categories(one.topics)
+        notes += [f'{one.title or one.url}: the topic "{name}" can\'t be written there: a category of OPML holds no '
+                  "comma and no slash" for name in odd]
+        outline = {"text": legal_text(one.title or one.url), "type": "rss" if one.is_feed else "",
+                   "xmlUrl": one.url, "htmlUrl": one.page, "category": ",".join(topics)}
+        etree.SubElement(body, "outline", {key: value for key, value in outline.items() if value})
+    etree.indent(root)
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n", notes
+
+
+def _outline(feed: dict[str, Any]) -> Outline:
+    names = (one_line(str(name), MAX_NAME).casefold() for path in feed.get("categories", ()) for name in path)
+    topics = tuple(dict.fromkeys(name for name in names if name))[:MAX_TOPICS]
+    return Outline(str(feed["url"]).strip(), one_line(str(feed.get("title") or "")), topics)
+
+
+def _categories(topics: Sequence[str]) -> tuple[list[str], list[str]]:
+    odd = [name for name in topics if "," in name or "/" in name]
+    return [legal_text(name) for name in topics if name not in odd], odd

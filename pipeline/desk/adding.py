@@ -1,0 +1,101 @@
+"""A new source: what its address is, and what of it is to be written into config.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.app import fetcher_for, utc_now
+from pipeline.collect.children import Children
+from pipeline.collect.look import Looked, look_at
+from pipeline.collect.opml import Outline
+from pipeline.config import Config, load_text
+from pipeline.config.edit import Table, read_written, with_sources
+from pipeline.desk.newsources import Known, choose_slug, what_is_there
+from pipeline.errors import Refused, UsageError
+from pipeline.model.sources import SourceKind
+from pipeline.net.fetch import Request
+from pipeline.store import sources
+from pipeline.store.engine import Store
+from pipeline.store.migrate import migrate
+
+
+def what_there_is(config: Config) -> Known:
+    """What of config.toml and of the database counts when a source is added. Makes no database."""
+    with closing(Store(config.store.url.get_secret_value())) as store:
+        if store.path is not None and not store.path.exists():
+            return what_is_there(config, {})
+        migrate(store)
+        with store.read() as connection:
+            return what_is_there(config, sources.states(connection))
+
+
+def check_options(config: Config, wanted: Table) -> None:
+    """Raise ConfigError where what is asked for could not stand in config.toml, before anybody is asked for it."""
+    table = _without_empty({"slug": wanted["slug"] or "a-new-source", "title": wanted["title"],
+                            "url": "https://new.invalid/", **_rest(wanted)})
+    load_text(with_sources(read_written(config.path).text, [table]), config.path)
+
+
+def look(
+    config: Config, url: str, networks: tuple[str, ...], selector: str, now: Callable[[], datetime] | None
+) -> Looked:
+    """What is at an address. Raises what `look_at` raises; a refused private address says how it is allowed."""
+    with closing(Children(1)) as children, closing(fetcher_for(config)) as fetcher:
+        try:
+            return look_at(fetcher, children.work, url, networks, now=(now or utc_now)(), selector=selector)
+        except Refused as error:
+            raise _with_the_way(error) from error
+
+
+def fetch(config: Config, url: str, networks: tuple[str, ...]) -> bytes:
+    """What is at an address, as a list of sources is fetched that somebody puts there."""
+    with closing(fetcher_for(config)) as fetcher:
+        try:
+            return fetcher.fetch(Request(url, allow_networks=networks, accept="text/x-opml, */*;q=0.8")).body
+        except Refused as error:
+            raise _with_the_way(error) from error
+
+
+def source_table(found: Looked, wanted: Table, known: Known) -> Table:
+    """What is written for an address that was looked at; of `wanted` what was really asked for."""
+    kind = "" if found.kind is SourceKind.FEED else str(found.kind)
+    slug = str(wanted["slug"]) or choose_slug(known, str(wanted["title"]) or found.title, found.url)
+    return _without_empty({"slug": slug, "title": wanted["title"], "url": found.url, "kind": kind, **_rest(wanted)})
+
+
+def folder_table(config: Config, folder: Path, wanted: Table, known: Known) -> Table:
+    """The same for a folder of documents. Raises UsageError where it is a source already."""
+    place = folder.resolve()
+    for source in config.sources:
+        if source.folder is not None and source.folder.resolve() == place:
+            raise UsageError(str(folder), f'is collected already: it is the source "{source.slug}"',
+                             hint=f"`broadsheet sources list {source.slug}` says how it is doing")
+    inside = place.is_relative_to(config.folder.resolve()) and place != config.folder.resolve()
+    written = str(place.relative_to(config.folder.resolve())) if inside else str(place)
+    slug = str(wanted["slug"]) or choose_slug(known, str(wanted["title"]) or place.name, "")
+    return _without_empty({"slug": slug, "title": wanted["title"], "folder": written, **_rest(wanted)})
+
+
+def listed_table(outline: Outline, topics: tuple[str, ...], known: Known) -> Table:
+    """The same for one source of a list, which nobody has looked at."""
+    slug = choose_slug(known, outline.title, outline.url)
+    return _without_empty({"slug": slug, "title": outline.title, "url": outline.url,
+                           "topics": tuple(dict.fromkeys((*outline.topics, *topics)))})
+
+
+def _with_the_way(error: Refused) -> Refused:
+    if "allow_networks" not in error.hint:
+        return error
+    return Refused(error.subject, error.cause, hint="if it is on a network of your own, say so: "
+                   "--allow-network 192.168.1.0/24, or 127.0.0.0/8 for this machine")
+
+
+def _rest(wanted: Table) -> Table:
+    return {key: value for key, value in wanted.items() if key not in ("slug", "title")}
+
+
+def _without_empty(table: Table) -> Table:
+    return {key: value for key, value in table.items() if value}
