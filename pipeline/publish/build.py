@@ -252,12 +252,14 @@ class _EntryExtension:
         self.source_url = ""
 
     def extend_rss(self, item: Any) -> Any:
+        for title in item.findall("title"):
+            title.text = _no_tags(title.text or "")
         for enclosure in self.enclosures[:1]:  # RSS has room for one, and wants a length: 0 where nobody knows
             xml_elem("enclosure", item, url=enclosure.url, length=str(max(enclosure.length, 0)),
                      type=_media_type(enclosure))
         for name in ("creator", "language", "rights"):
             if getattr(self, name):
-                xml_elem(f"{{{_DC}}}{name}", item).text = getattr(self, name)
+                xml_elem(f"{{{_DC}}}{name}", item).text = _no_tags(getattr(self, name))
         if self.source_url:  # RSS has no source without an address
             xml_elem("source", item, url=self.source_url).text = self.source_title
         return item
@@ -279,6 +281,12 @@ class _EntryExtension:
         return entry
 
 
+def _no_tags(text: str) -> str:
+    """Text that shows the same whether a reader takes it for text or for HTML: RSS never said which of the two a title
+    is. A word joiner, which nobody sees, keeps "<script>" in an article about scripts from being one."""
+    return _TAG_LIKE.sub("<\u2060", text)
+
+
 def _media_type(enclosure: Enclosure) -> str:
     return enclosure.media_type if _MEDIA_TYPE.fullmatch(enclosure.media_type) else "application/octet-stream"
 
@@ -288,6 +296,7 @@ def _second(at: datetime) -> datetime:
 
 
 _DC = "http://purl.org/dc/elements/1.1/"
+_TAG_LIKE = re.compile(r"<(?=[A-Za-z/!?])")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _XML_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
