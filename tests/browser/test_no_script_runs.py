@@ -24,7 +24,7 @@ from lxml import etree
 
 from pipeline.web.app import build
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 AT_ONCE = 60          # documents before the judge
 EACH_FEED = 700
