@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 def collect(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = None) -> None:
     """Poll sources now, whether they are due or not."""
     from pipeline.cli.progress import watching
-    from pipeline.cli.telling import failures, notes
+    from pipeline.cli.telling import failures, notes, remark, waiting_pages
     from pipeline.jobs.steps import Report, collect_due
 
     terminal = here(context)
@@ -28,15 +28,15 @@ def collect(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = 
         with watching(terminal, sources=len(wanted) or len(app.config.sources)) as watch:
             watch.step("collecting")
             report = Report(polls=collect_due(app, wanted, force=True, watch=watch))
-    rows = [(p.source, p.new, p.updated, p.held, p.same, "failed" if p.error else
-             "not modified" if p.not_modified else "") for p in report.polls]
+        waiting = waiting_pages(app)
+    rows = [(p.source, p.new, p.updated, p.held, p.same, remark(p, waiting.get(p.source, 0))) for p in report.polls]
     terminal.table(("source", "new", "updated", "held", "known", ""), rows)
     for text in notes(report):
         terminal.note(f"  {text}")
     wrong = failures(report)
     for text in wrong:
         terminal.problem(text)
-    terminal.result({"polls": report.polls, "failures": wrong})
+    terminal.result({"polls": report.polls, "waiting": waiting, "failures": wrong})
     terminal.next("`broadsheet publish` builds the feeds from it; `broadsheet articles list` shows what came.")
     if wrong:
         leave(PARTLY)

@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline.app import App
 from pipeline.cli.terminal import GOOD, Terminal, plural
+from pipeline.collect.accept import Poll
 from pipeline.jobs.steps import Report
 from pipeline.model.newsletters import Digest, DigestStatus
-from pipeline.store import digests, meta
+from pipeline.store import digests, meta, passed
 
 MOST_MISSED = 3
 """Missed sends that are named one by one after a long standstill."""
@@ -22,6 +23,12 @@ def stopped_reason(app: App) -> str:
     """Why the operator stopped all mail, or ""."""
     with app.store.read() as connection:
         return meta.get(connection, meta.OUTGOING_STOPPED)
+
+
+def waiting_pages(app: App) -> dict[str, int]:
+    """How many articles of each source wait for their page."""
+    with app.store.read() as connection:
+        return passed.count_waiting(connection)
 
 
 def failures(report: Report, stopped: str = "") -> list[str]:
@@ -67,6 +74,8 @@ def summary(app: App, report: Report) -> Iterator[tuple[str, str]]:
     news = collected(report)
     if news:
         yield "Collected", news
+    if pages := asked_pages(report, sum(waiting_pages(app).values())):
+        yield "Pages", pages
     if report.published.written:
         yield "Published", (f"{plural(len(report.published.written), 'feed file')} in "
                             f"{shown(app.config.paths.feeds)}, {report.published.unchanged} unchanged")
@@ -94,12 +103,29 @@ def collected(report: Report) -> str:
     return f"{said}{aside}, from {plural(sources, 'source')}"
 
 
+def asked_pages(report: Report, waiting: int) -> str:
+    """ "20 asked for; 13 articles wait for theirs", or "" where there was nothing to ask."""
+    asked = sum(p.pages for p in report.polls)
+    later = "1 article waits for its own" if waiting == 1 else f"{waiting:,} articles wait for theirs"
+    return "; ".join([f"{asked:,} asked for"] * bool(asked) + [later] * bool(waiting))
+
+
+def remark(poll: Poll, waiting: int) -> str:
+    """ "not modified, 20 pages asked for, 13 wait": what the numbers of one poll do not say."""
+    said = ["failed" if poll.error else "not modified" if poll.not_modified else "",
+            f"{plural(poll.pages, 'page')} asked for" if poll.pages else "",
+            f"{waiting:,} {'waits' if waiting == 1 else 'wait'}" if waiting else ""]
+    return ", ".join(filter(None, said))
+
+
 def notes(report: Report) -> list[str]:
     """What people may want to know, and what is no failure."""
     found = [f"{poll.source}: left out {text}" for poll in report.polls for text in poll.skipped]
     found += [f"{poll.source}: {text}" for poll in report.polls for text in poll.notes]
     found += [f"{poll.source}: held articles wait for `broadsheet articles release --source {poll.source}`"
               for poll in report.polls if poll.held]
+    found += [f"{poll.source}: {plural(poll.passed, 'article')} seen and not taken; `broadsheet why WORDS` says why"
+              for poll in report.polls if poll.passed]
     return found + report.published.notes
 
 

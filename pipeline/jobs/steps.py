@@ -48,9 +48,9 @@ class Report:
 
     @property
     def idle(self) -> bool:
-        """Nothing was new: no article, no file, no mail."""
-        return not (any(p.new or p.updated or p.held for p in self.polls) or self.published.written or self.digests
-                    or self.delivered.total)
+        """Nothing was new: no article, no page, no file, no mail."""
+        return not (any(p.new or p.updated or p.held or p.pages for p in self.polls) or self.published.written
+                    or self.digests or self.delivered.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def cycle(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Report:
     report.recovered = recover_dead(app, worker)
     watch.step("collecting")
     report.polls = collect_due(app, watch=watch)
-    report.problems += failing_sources(app, {poll.source for poll in report.polls})
+    report.problems += failing_sources(app, {poll.source for poll in report.polls if not poll.pages_only})
     watch.step("publishing")
     report.published = publish_all(app)
     watch.step("composing")

@@ -107,3 +107,40 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_ino)
             for path in folder.rglob("*")
             if path.is_file() and not path.name.startswith("broadsheet.") and "locks" not in path.parts}
+
+
+def test_pages_that_were_read_and_those_that_wait_are_told(
+    broadsheet: Callable[..., Any], make_site: Any, served: tuple[Path, str]
+) -> None:
+    folder, url = served
+    prose = "<p>It is told here at such a length that no other article could be meant by it, not even by mistake.</p>"
+    links = [f"{url}/0.html", f"{url}/1.html", "http://127.0.0.1:1/nobody-answers.html"]
+    items = "".join(f"<item><title>Article {n}</title><link>{link}</link><description>Of article {n}.</description>"
+                    "</item>" for n, link in enumerate(links))
+    (folder / "feed.xml").write_text(f"<rss version='2.0'><channel><title>S</title>{items}</channel></rss>")
+    for n in range(2):
+        (folder / f"{n}.html").write_text(f"<html><body><article><h1>Article {n}</h1>{prose * 5}</article></body>")
+    more = 'full_text = true\nexclude = ["article 1"]\nevery = "1d"\n[[feeds]]'
+    site = make_site()
+    config = site.folder / "config.toml"
+    config.write_text(config.read_text().replace(
+        "[[feeds]]", SOURCES.format(slug="papers", url=f"{url}/feed.xml").replace("[[feeds]]", more), 1))
+    said = broadsheet(site, "collect", "papers")
+    assert said.status == 0, said.all
+    assert "2 pages asked for, 1 waits" in said.out
+    assert "papers: 1 article seen and not taken; `broadsheet why WORDS` says why" in said.err
+    site.advance(minutes=5)
+    said = broadsheet(site, "once")
+    assert "Nothing was new" not in said.out, "the feeds are written"
+    assert "1 article waits for its own" in said.out
+    site.advance(minutes=5)
+    said = broadsheet(site, "once")
+    assert "Nothing was new" in said.out
+    assert "1 article waits for its own" in said.out
+    site.advance(minutes=10)
+    said = broadsheet(site, "once")
+    assert "Pages  1 asked for; 1 article waits for its own" in said.out, said.out
+    assert "Nothing was new" not in said.out, "a page was asked for"
+    values = broadsheet(site, "collect", "papers", "--json").json
+    assert values["waiting"] == {"papers": 1}
+    assert values["polls"][0]["pages"] == 0
