@@ -129,7 +129,7 @@ def _declared(root: Any, base: str) -> Iterator[FeedLink]:
         rel = (element.get("rel") or "").lower().split()
         kind = (element.get("type") or "").partition(";")[0].strip().lower()
         address = _address(element.get("href") or "", base)
-        if not address or not {"alternate", "feed"} & set(rel) or "stylesheet" in rel:
+        if not address or not {"alternate", "feed"} & set(rel):
             continue
         perhaps = kind in _PERHAPS_FEED_TYPES and not _NO_FEED_PATH.search(address) and (
             _is_feed_address(address) or "feed" in rel)

@@ -67,11 +67,12 @@ def read_listing(body: bytes, *, url: str, content_type: str = "", selector: str
             raise ParseError(url, "is a page on which no list of articles is found",
                              hint='name the elements that hold one article each: selector = "…" in CSS')
         places = [(link.anchor, link.url, link.text) for link in listed]
-    articles = list(_articles(places, base, by_selector=bool(selector)))
-    if len(articles) > MAX_ARTICLES:
-        notes.append(f"{len(articles) - MAX_ARTICLES} of {len(articles)} articles were left out: "
+    unique = list({url_key(url): (element, url, text) for element, url, text in reversed(places)}.values())[::-1]
+    if len(unique) > MAX_ARTICLES:
+        notes.append(f"{len(unique) - MAX_ARTICLES} of {len(unique)} articles were left out: "
                      f"only the first {MAX_ARTICLES} of a page are read")
-    return Listing(page_title(root), page_language(root), tuple(articles[:MAX_ARTICLES]), tuple(notes))
+    articles = _articles(unique[:MAX_ARTICLES], base, by_selector=bool(selector))
+    return Listing(page_title(root), page_language(root), tuple(articles), tuple(notes))
 
 
 def list_of(root: Element, *, base: str, url: str) -> list[_Link]:
@@ -96,7 +97,7 @@ def _selected(
         raise ParseError(url, f"the selector {selector!r} means nothing on this page",
                          hint="the page may have changed, or makes its list with JavaScript, which is not run")
     places = []
-    for element in elements:
+    for element in elements[:MAX_LINKS]:
         anchor = _anchor_of(element, base)
         if anchor is not None:
             places.append((element, strip_tracking(absolute(anchor.get("href"), base)), ""))
@@ -138,12 +139,12 @@ def _links(root: Element, base: str, url: str) -> Iterator[_Link]:
         around = list(anchor.iterancestors())
         if key == own or any(element in furniture for element in around) or anchor in furniture:
             continue
-        text = teaser.headline(anchor)
+        headed = any(element.tag in HEADINGS for element in around)
+        text = teaser.headline(anchor, headed=headed)
         if not text:
             continue
-        strong = anchor.find(".//h1") is not None or any(
-            element.tag in HEADINGS or element.tag == "article" or teaser.is_entry(element) for element in around
-        ) or any(next(anchor.iter(name), None) is not None for name in HEADINGS)
+        strong = headed or next(anchor.iter(*HEADINGS), None) is not None or any(
+            element.tag == "article" or teaser.is_entry(element) for element in around)
         yield _Link(seen, anchor, address, key, text, strong, "/".join([str(e.tag) for e in around] + _classes(anchor)))
 
 
@@ -197,12 +198,7 @@ def _articles(places: list[tuple[Element, str, str]], base: str, *, by_selector:
     for element, url, _ in places:
         for around in (element, *element.iterancestors()):
             owners[around].add(url)
-    given: set[str] = set()
     for element, url, text in places:
-        key = url_key(url)
-        if key in given:
-            continue
-        given.add(key)
         home = element
         if not by_selector:
             while (parent := home.getparent()) is not None and len(owners[parent]) == 1 and parent.tag != "body":

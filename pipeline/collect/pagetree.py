@@ -34,7 +34,8 @@ def page_tree(text: str, url: str) -> lxml_html.HtmlElement:
 
     libxml2 drops what nests deeper than 255, so depth is capped before it sees the text.
     """
-    shown = shallow(legal_text(_XML_START.sub("", text, count=1)))[:MAX_SHOWN]
+    declared = _XML_START.match(text)
+    shown = shallow(legal_text(text[declared.end() :] if declared else text))[:MAX_SHOWN]
     if shown.count("<") > MAX_TAGS:
         shown = "<".join(shown.split("<", MAX_TAGS + 1)[: MAX_TAGS + 1])
     parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)

@@ -205,12 +205,11 @@ def _stream(pieces: Iterable[bytes], url: str, taken: _Taken) -> str:
         tags_since += piece.count(b"<")
         for _, event in parser.read_events():
             tags_since = 0
-            element: Any = event  # the stubs know neither what an "end" event carries nor how it is cleared
+            element: Any = event  # the stubs don't know what an "end" event carries
             parent = element.getparent()
             if parent is None or parent.getparent() is not None:
                 continue  # not the protocol's <url>: something of an extension that has the same name
             taken.element(element)
-            element.clear()
             while element.getprevious() is not None:
                 del parent[0]
         if tags_since > MAX_TAGS_BETWEEN:

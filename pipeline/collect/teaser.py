@@ -19,6 +19,7 @@ MAX_HEADLINE = 300    # characters
 LEAST_TEASER = 40     # characters of a paragraph
 MAX_TEASER = 2_000    # characters
 MAX_LOOKED_AT = 300   # elements of one place that are asked for a date
+MAX_READ = 100_000    # characters of them
 
 _FURNITURE_TAGS = frozenset("nav footer aside form button select dialog".split())
 _FURNITURE_ROLES = frozenset("navigation contentinfo complementary search menu menubar banner dialog".split())
@@ -108,16 +109,20 @@ def is_entry(element: Element) -> bool:
     return "h-entry" in classes or "hentry" in classes
 
 
-def headline(anchor: Element) -> str:
-    """Return a link's text where it may be a headline, else ""; of a link around a whole teaser its heading."""
+def headline(anchor: Element, *, headed: bool = False) -> str:
+    """Return a link's text where it may be a headline, else ""; of a link around a whole teaser its heading.
+
+    A link that is `headed`, in a heading, may be short; of others one word is a topic, or an author.
+    """
     heading = next(anchor.iter(*HEADINGS), None)
+    headed = headed or heading is not None
     text = one_line(words(heading if heading is not None else anchor), MAX_HEADLINE * 4)
     if heading is None and len(text) > MAX_HEADLINE:
         text = one_line(next((w for e in anchor.iter() if e is not anchor and (w := words(e))), ""), MAX_HEADLINE)
     wide = any(ord(character) > 0x2E80 for character in text)
-    if len(text) < (4 if wide else 8) or _NO_HEADLINE.fullmatch(text) or furniture.anywhere(text):
+    if len(text) < (2 if headed else 4 if wide else 8) or _NO_HEADLINE.fullmatch(text) or furniture.anywhere(text):
         return ""
-    if parse_date(text) is not None or (not wide and " " not in text and heading is None and len(text) < 16):
+    if parse_date(text) is not None or (not wide and not headed and " " not in text and len(text) < 16):
         return ""
     return text
 
@@ -153,10 +158,15 @@ def date_in(place: Element) -> datetime | None:
 
 
 def _date_in_words(elements: list[Element]) -> datetime | None:
+    read = 0
     for element in elements:
         if len(element) > 4:
             continue
-        text = words(element)[:200]
+        whole = words(element)
+        read += len(whole)
+        if read > MAX_READ:
+            return None
+        text = whole[:200]
         if when := parse_date(text):
             return when
         if _DATE_CLASS.search(element.get("class") or "") and (match := _DATE_IN_TEXT.search(text)):

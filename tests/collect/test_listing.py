@@ -13,6 +13,7 @@ from lxml import html as lxml_html
 
 from pipeline.collect.listing import MAX_ARTICLES, read_listing
 from pipeline.collect.selector import select
+from pipeline.collect.teaser import could_be_article, headline
 from pipeline.errors import ParseError
 
 URL = "https://paper.example/news/"
@@ -20,9 +21,12 @@ TITLES = ["Snow closes the mountain road", "A harbour for the small boats", "Wha
           "Bread prices, once more", "The last cinema in town"]
 SLUGS = ["snow-closes-the-road", "a-harbour-for-boats", "what-the-council-decided", "bread-prices-once-more",
          "the-last-cinema-in-town"]
-FURNITURE = """<header class="site-header"><a href="/">The Paper of Example</a>
+FURNITURE = """<header class="top"><a href="/">The Paper</a>
+  <a href="/news/a-special-of-the-week">A special of the week</a>
   <nav><ul><li><a href="/news/local-news-of-today">All the local news of today</a></ul></nav></header>"""
-END = """<aside><h3><a href="/news/most-read-of-all-time">Most read of all time, ever</a></h3></aside>
+END = """<div class="box related-posts"><h3><a href="/news/what-else-was-written">What else was written</a></h3></div>
+  <section id="sidebar"><h2><a href="/news/what-stands-at-the-side">What stands at the side</a></h2></section>
+  <aside><h3><a href="/news/most-read-of-all-time">Most read of all time, ever</a></h3></aside>
   <div class="pagination"><a href="/news/page/2">Older articles of this paper</a></div>
   <footer><h4><a href="/about-the-paper-and-us">About the paper and who makes it</a></h4></footer>"""
 
@@ -100,6 +104,70 @@ def test_base_and_blogs_on_a_host_below() -> None:
     assert read(body).articles[0].url == "https://blog.paper.example/x/snow-closes-the-road"
 
 
+def test_the_headline_is_the_title_even_where_the_teaser_is_a_longer_link() -> None:
+    body = page(each('<div><p><a href="/news/{slug}">What is told under the headline is longer than it, always</a></p>'
+                     '<h3><a href="/news/{slug}">{title}</a></h3></div>'))
+    assert [a.title for a in read(body).articles] == TITLES
+
+
+def test_where_most_addresses_are_articles_a_stray_one_is_none() -> None:
+    stray = '<h2><a href="/shop">Our shop for readers</a></h2>'
+    body = page(stray + each('<h2><a href="/news/{slug}">{title}</a></h2>'))
+    assert [a.title for a in read(body).articles] == TITLES
+
+
+def test_a_menu_in_the_page_s_head_is_longer_than_the_list_and_is_none() -> None:
+    menu = "".join(f"<div><a href='/topics-of-ours-{n}-here'>One of our many topics, {n}</a></div>" for n in range(20))
+    body = page(f"<header>{menu}</header>" + each('<p><a href="/news/{slug}">{title}</a></p>'))
+    assert [a.title for a in read(body).articles] == TITLES
+
+
+def test_headings_that_lead_to_topics_are_no_articles() -> None:
+    topics = "".join(f"<h2><a href='/tag/topic-number-{n}'>All of topic {n}</a></h2>" for n in range(9))
+    body = page(topics + each('<h3><a href="/news/{slug}">{title}</a></h3>'))
+    assert [a.title for a in read(body).articles] == TITLES
+
+
+@pytest.mark.parametrize(("url", "could"), [
+    ("/news/snow-closes-the-road", True), ("/2026/11/22/snow", True), ("/?p=17", True), ("/news/story.html?id=3", True),
+    ("/about-the-snow-of-1888", True), ("/search-for-the-lost-ship", True), ("/en/snow", True),
+    ("/", False), ("/?page=2", False), ("/news/page/2", False), ("/tag/snow", False), ("/category/winter/", False),
+    ("/authors/jo", False), ("/2026/11/", False), ("/blog/2026", False), ("/login", False), ("/en/", False),
+    ("/about", False), ("/feed", False), ("/snow.jpg", False), ("/snow.pdf", True), ("/news?offset=20", False),
+    ("/archive", False), ("/wp-login.php", False), ("/news/snow/comments", False),
+])
+def test_what_could_be_an_article_s_address(url: str, could: bool) -> None:
+    assert could_be_article(f"https://paper.example{url}") is could
+
+
+@pytest.mark.parametrize(("link", "text"), [
+    ("Snow closes the road", "Snow closes the road"), ("<h3>Snow</h3><p>and so on</p>", "Snow"),
+    ("雪で道が閉鎖", "雪で道が閉鎖"),
+    ("Read more", ""), ("Continue reading Snow closes the road", ""), ("Weiterlesen …", ""), ("12 comments", ""),
+    ("22 November 2026", ""), ("2026-11-22", ""), ("→", ""), ("1 2 3 4 5 6 7", ""), ("Technology", ""), ("Snow", ""),
+    ("Lire la suite de l'article", ""), ("Share this post", ""), ("", ""), ("<img alt=x>", ""),
+])
+def test_what_could_be_a_headline(link: str, text: str) -> None:
+    (anchor,) = lxml_html.document_fromstring(f"<body><a href=x>{link}</a>").iter("a")
+    assert headline(anchor) == text
+    assert headline(anchor, headed=True) == (link if link in ("Snow", "Technology") else text)
+
+
+@pytest.mark.parametrize("date", [
+    "<time datetime=2026-11-22>yesterday</time>", "<time>22 November 2026</time>", "<span datetime=2026-11-22>x</span>",
+    "<meta itemprop=datePublished content=2026-11-22>", "<span itemprop=datePublished>November 22, 2026</span>",
+    "<p class=meta>By Jo on 22 November 2026 in City</p>", "<small>Nov 22, 2026</small>", "<b>2026-11-22</b>",
+])
+def test_ways_to_write_a_date(date: str) -> None:
+    body = page(f"<div class=x><h2><a href=/a>One</a></h2>{date}</div><div class=x><h2><a href=/b>Two</a></h2></div>")
+    assert [a.published_at for a in read(body, ".x").articles] == [datetime(2026, 11, 22, tzinfo=UTC), None]
+
+
+def test_a_word_that_is_a_date_in_prose_is_none() -> None:
+    body = page("<div class=x><h2><a href=/a>One</a></h2><p>It was on 22 November 2026 that it snowed.</p></div>")
+    assert read(body, ".x").articles[0].published_at is None
+
+
 def test_links_to_other_sites_need_a_selector() -> None:
     body = page(f"<main>{each('<h2><a href=https://other.example/{slug}>{title}</a></h2>')}</main>")
     with pytest.raises(ParseError, match="no list of articles") as caught:
@@ -109,7 +177,7 @@ def test_links_to_other_sites_need_a_selector() -> None:
 
 
 def test_a_services_page_is_no_list() -> None:
-    body = page("<main>" + "".join(f"<p><a href='/{w}'>{w.title()}</a></p>" for w in (
+    body = page("<main>" + "".join(f"<p><a href='/{w}'>All about our {w.title()}</a></p>" for w in (
         "products", "services", "company", "partners", "downloads")) + "</main>")
     with pytest.raises(ParseError, match="no list"):
         read(body)
@@ -151,7 +219,8 @@ def test_a_selector_that_can_t_work_says_so(selector: str, cause: str) -> None:
 
 @pytest.mark.parametrize(("selector", "number"), [
     ("* * *", 20_000), ("* * * * * *", 0), ("div div div div div div", 0), ("* ~ * ~ *", 20_000),
-    ("p ~ p:last-child", 1), ("*:has(*)", 3), ("p:nth-last-of-type(-n+3)", 3),
+    ("p ~ p:last-child", 1), ("*:has(*)", 3), (".none ~ p", 0),
+    (".none p", 0), (".none div", 0), ("p:nth-last-of-type(-n+3)", 3),
 ])
 def test_what_a_selector_costs_grows_with_the_page_and_no_faster(selector: str, number: int) -> None:
     """As XPath, "* ~ * ~ *" on these takes minutes."""
@@ -163,7 +232,8 @@ def test_what_a_selector_costs_grows_with_the_page_and_no_faster(selector: str, 
 
 
 @pytest.mark.parametrize(("selector", "ids"), [
-    ("li", "abcd"), ("ul > li + li", "bcd"), ("li ~ li ~ li", "cd"), ("li:nth-child(even)", "bd"),
+    ("li", "abcd"), ("ul > li + li", "bcd"), ("#a + li", "b"), ("#a ~ li", "bcd"),
+    ("li ~ li ~ li", "cd"), ("li:nth-child(even)", "bd"),
     ("li:last-child", "d"),
     ("li:nth-last-child(-n + 2)", "cd"), ("li:not(.x)", "acd"), ("li[lang|=en]", "ab"), ("li[lang='EN-gb' i]", "b"),
     ("li[title~=two]", "c"), ("li[title!='one two']", "abd"), ("li[title^=''], li[title*='']", ""), ("#d, .x", "bd"),

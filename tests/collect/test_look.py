@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +17,7 @@ from pipeline.collect.look import MAX_GUESSES, Looked, look_at, with_scheme
 from pipeline.collect.pointing import SAMPLES, glance
 from pipeline.errors import FetchError, ParseError, Refused, UsageError
 from pipeline.model.sources import SourceKind
-from pipeline.net.fetch import Fetcher, HttpStatusError, Limits
+from pipeline.net.fetch import Fetcher, HttpStatusError, Limits, Request, Response
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LOOPBACK = ("127.0.0.0/8",)
@@ -131,6 +131,13 @@ def test_usual_places_are_tried_and_a_front_page_in_their_stead_is_no_feed(web, 
     assert "no page names this feed" in found.notes[0]
 
 
+def test_an_empty_feed_that_nobody_named_is_left(web, look) -> None:
+    web.pages |= {"/": page(), "/feed": b"<rss><channel/></rss>"}
+    assert look().kind is SourceKind.PAGE
+    web.pages["/"] = page(link("/feed"))
+    assert (look().kind, look().count) == (SourceKind.FEED, 0)
+
+
 def test_a_listing_page_without_a_feed(web, look) -> None:
     web.pages |= {"/": page(), "/robots.txt": b"User-agent: *\nDisallow:\nSitemap: https://maps.example/news.xml\n"}
     found = look()
@@ -205,6 +212,7 @@ def test_a_refusal_is_in_words(web, look, page_, error, words) -> None:
     with pytest.raises(error, match=words) as caught:
         look("/x")
     assert caught.value.subject == web.url("/x")
+    assert isinstance(page_, tuple) or web.asked == ["/x"] or b"<form" in page_, "a file has no usual places"
 
 
 def test_the_guard_stays_at_the_door(web) -> None:
@@ -230,6 +238,19 @@ def test_https_comes_before_http_where_nothing_is_said(web, look) -> None:
     with pytest.raises(FetchError) as caught:
         look("127.0.0.1:1/feed")
     assert caught.value.subject.startswith("https://")
+
+
+def test_a_bad_certificate_is_no_reason_to_go_without() -> None:
+    class Impostor:
+        asked: ClassVar[list[str]] = []
+
+        def fetch(self, request: Request) -> Response:
+            self.asked.append(request.url)
+            raise FetchError(request.url, "the certificate of a.example is not valid: expired")
+
+    with pytest.raises(FetchError, match="certificate"):
+        look_at(Impostor(), glance, "a.example", now=NOW)
+    assert Impostor.asked == ["https://a.example"]
 
 
 @pytest.mark.parametrize(("written", "tried"), [

@@ -53,6 +53,11 @@ def test_a_feed_does_not_begin_empty(backlog: timedelta) -> None:
     assert numbers(judge([pointer(n, 30 + n) for n in range(50)], backlog=backlog, limit=3), Want.READ) == [0, 1, 2]
 
 
+def test_with_a_backlog_of_none_nothing_is_recent() -> None:
+    judged = judge([pointer(1, -0.5), pointer(2, 0)], backlog=timedelta())
+    assert {j.reason for j in judged} == {"is among the newest of the first poll; for feeds only"}
+
+
 def test_a_backlog_of_all_wants_all_a_few_at_a_time() -> None:
     judged = judge([pointer(n, n * 100) for n in range(990)], backlog=None)
     assert numbers(judged, Want.READ) == list(range(20))
