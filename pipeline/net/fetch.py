@@ -24,7 +24,7 @@ from urllib.parse import urljoin
 from pipeline.errors import FetchError, Refused
 from pipeline.net.decode import ACCEPT_ENCODING, Decoder
 from pipeline.net.guard import Target, check_url, printable
-from pipeline.net.http1 import Head, read_body, read_head, request_bytes
+from pipeline.net.http1 import Exchange, Head
 from pipeline.net.moves import moved
 from pipeline.net.names import Lookups, Resolve, by_system
 from pipeline.net.wire import Deadline, Line, dial, tls_context
@@ -49,7 +49,7 @@ class Limits:
     connect_s: float = 10.0  # for one address to take the connection
     total_s: float = 30.0    # from the call to the last byte: DNS, connecting, TLS, headers and body
     wire_bytes: int = 15 * 1024 * 1024
-    decoded_bytes: int = 50 * 1024 * 1024
+    decoded_bytes: int = 25 * 1024 * 1024
     redirects: int = 5
     header_bytes: int = 64 * 1024  # of one answer, interim answers included
 
@@ -77,8 +77,9 @@ class Request:
 class Response:
     """What came: any 2xx, or a 304 to a conditional request (then `body` is empty).
 
-    Header values are Latin-1: encoded again, they are the bytes that came, without the blanks around them. `etag` and
-    `last_modified` are what this very answer said, be it a 304, and "" where it was silent.
+    Header values are Latin-1: encoded again, they are the bytes that came, without the blanks around them; a control
+    character, which no header may hold and a database may not take, became a blank. `etag` and `last_modified` are
+    what this very answer said, be it a 304, and "" where it was silent.
     """
 
     url: str                      # where it came from in the end
@@ -214,18 +215,19 @@ class Fetcher:
         dial(line, target, allow_networks=request.allow_networks, connect_s=limits.connect_s, lookups=self._lookups)
         if target.scheme == "https":
             line.secure(self._tls)
-        line.send(request_bytes(request.method, target, headers, request.body))
-        head, first = read_head(line, limits.header_bytes)
+        exchange = Exchange(line)
+        exchange.ask(request.method, target, headers, request.body)
+        head = exchange.head(limits.header_bytes)
         if head.status in _REDIRECTS and (location := head.headers.get("location")):
             return _Redirect(head.status, location)
         delta = "A-IM" in headers and head.headers.get("im", "").lower() == "feed"
         if not _was_asked_for(head.status, headers, delta=delta):
             raise HttpStatusError(line.subject, head.status, head.reason, url=target.url,
                                   retry_after_s=_retry_after(head.headers))
-        body = self._body(line, head, first)
+        body = self._body(line, exchange, head)
         return _response(target, head, body, delta=delta and head.status != HTTPStatus.NOT_MODIFIED)
 
-    def _body(self, line: Line, head: Head, first: bytes) -> bytes:
+    def _body(self, line: Line, exchange: Exchange, head: Head) -> bytes:
         """The body unpacked. Only LARGE_AT_ONCE large ones grow at a time; the next waits, and the small ones don't."""
         limits = self._limits
         with ExitStack() as cleanup:
@@ -237,7 +239,7 @@ class Fetcher:
 
             decoder = Decoder(line.subject, head.headers.get("content-encoding", ""), limits.decoded_bytes,
                               when_large=when_large)
-            for piece in read_body(line, head, first, limits.wire_bytes):
+            for piece in exchange.body(head, limits.wire_bytes):
                 decoder.feed(piece)
             return decoder.finish()
 
@@ -329,5 +331,5 @@ def _status_hint(status: int) -> str:
 
 
 def _header_value(text: str) -> str:
-    """Text that can stand in a header as it came, or "" when it can't (then it was never a header's)."""
-    return text if re.fullmatch(r"[\t\x20-\x7e\x80-\xff]+", text) else ""
+    """Text that can stand in a header, without blanks around it, or "" when it can't (then it was never a header's)."""
+    return text.strip(" \t") if re.fullmatch(r"[\t\x20-\x7e\x80-\xff]+", text) else ""

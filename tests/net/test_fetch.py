@@ -166,7 +166,7 @@ def test_a_redirect_is_held_to_the_same_rules(server, location: str) -> None:
 
 
 def test_a_body_over_the_cap_is_refused_before_it_is_read(server) -> None:
-    server.says("/announced", b"x", Content_Length="99999999999999999999999")
+    server.says("/announced", b"x", Content_Length="99999999999999999999")
     assert "larger than" in failure(server, "/announced").cause
 
     sent = []

@@ -1,18 +1,18 @@
-"""An answer is read the same however it arrives in pieces, and as http.client reads it wherever that one is right."""
+"""An answer is read the same however it arrives in pieces, within its caps, and as servers write it."""
 
 from __future__ import annotations
 
-import http.client
+import time
 from collections import deque
-from io import BytesIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import FetchError, Refused
+from pipeline.net import http1
 from pipeline.net.guard import check_url
-from pipeline.net.http1 import MAX_HEADERS, Head, read_body, read_head, request_bytes
+from pipeline.net.http1 import MAX_HEADERS, Exchange, Head
 from pipeline.net.wire import READ_BYTES, Deadline, Line
 
 CAP = 10_000
@@ -24,6 +24,10 @@ class Said(Line):
     def __init__(self, *pieces: bytes) -> None:
         super().__init__("a.example", Deadline("http://a.example/", 60))
         self.pieces = deque(piece for piece in pieces if piece)
+        self.sent = b""
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
 
     def receive(self, most: int = READ_BYTES) -> bytes:
         if not self.pieces:
@@ -34,37 +38,23 @@ class Said(Line):
         return piece[:most]
 
 
+def asked(line: Said) -> Exchange:
+    exchange = Exchange(line)
+    exchange.ask("GET", check_url(line.subject), {"Connection": "close"})
+    return exchange
+
+
 def read(*pieces: bytes, cap: int = CAP) -> tuple[Head, bytes]:
-    line = Said(*pieces)
-    head, first = read_head(line, cap)
-    return head, b"".join(read_body(line, head, first, cap))
+    exchange = asked(Said(*pieces))
+    head = exchange.head(cap)
+    return head, b"".join(exchange.body(head, cap))
 
 
-def outcome(*pieces: bytes) -> object:
+def outcome(*pieces: bytes, cap: int = CAP) -> tuple[object, object]:
     try:
-        return read(*pieces)
+        return read(*pieces, cap=cap)
     except FetchError as error:
         return (type(error), error.cause)
-
-
-def by_http_client(sent: bytes) -> tuple[int, dict[str, str], bytes] | None:
-    """What the standard library makes of it, None where it raises."""
-    class Sock:
-        def makefile(self, _mode: str) -> BytesIO:
-            return BytesIO(sent)
-    answer = http.client.HTTPResponse(Sock())  # type: ignore[arg-type]
-    try:
-        answer.begin()
-        headers: dict[str, str] = {}
-        for name, value in answer.headers.items():
-            known = headers.setdefault(name.lower(), value.strip(" \t"))
-            if known != value.strip(" \t"):
-                headers[name.lower()] = f"{known}, {value}"
-        return answer.status, headers, answer.read()
-    except (http.client.HTTPException, ValueError, OSError):
-        return None
-    finally:
-        answer.close()
 
 
 def cut(sent: bytes, steps: list[int]) -> list[bytes]:
@@ -86,31 +76,39 @@ STEPS = st.lists(st.integers(1, 40), max_size=30)
 
 
 @st.composite
-def answers(draw) -> bytes:
-    """Well-formed answers, in each framing."""
-    body = draw(st.binary(max_size=200))
-    status = draw(st.sampled_from([b"200 OK", b"404 Not Found", b"226 IM Used", b"203", b"500 "]))
-    headers = [f"{name}: {value}".encode() for name, value in draw(st.lists(st.tuples(NAMES, VALUES), max_size=6))]
+def answers(draw) -> tuple[bytes, Head, bytes]:
+    """Well-formed answers in each framing, and what they say."""
+    body = framed = draw(st.binary(max_size=200))
+    status, reason = draw(st.sampled_from([(200, "OK"), (404, "Not Found"), (226, "IM Used"), (203, ""), (500, "")]))
+    lines = draw(st.lists(st.tuples(NAMES, VALUES), max_size=6))
     framing = draw(st.sampled_from(["length", "chunks", "close"]))
     if framing == "length":
-        headers.append(b"Content-Length: %d" % len(body))
+        lines.append(("Content-Length", str(len(body))))
     elif framing == "chunks":
-        headers.append(b"Transfer-Encoding: chunked")
-        body = chunked(body, draw(STEPS))
-    return b"\r\n".join([b"HTTP/1.1 " + status, *headers, b"", body])
+        lines.append(("Transfer-Encoding", "chunked"))
+        framed = chunked(body, draw(STEPS))
+    said: dict[str, str] = {}
+    for name, value in lines:
+        known = said.setdefault(name.lower(), value)
+        if known != value:
+            said[name.lower()] = f"{known}, {value}"
+    start = f"HTTP/1.1 {status} {reason}" if reason else f"HTTP/1.1 {status}"
+    sent = "\r\n".join([start, *(f"{name}: {value}" for name, value in lines), "", ""]).encode() + framed
+    return sent, Head(status, reason, said), body
 
 
 @given(answers(), STEPS)
-def test_it_is_read_as_the_standard_library_reads_it_in_any_pieces(sent: bytes, steps: list[int]) -> None:
-    head, body = read(*cut(sent, steps))
-    assert (head.status, head.headers, body) == by_http_client(sent)
+def test_it_is_read_as_it_was_written_in_any_pieces(answer: tuple[bytes, Head, bytes], steps: list[int]) -> None:
+    sent, head, body = answer
+    assert read(*cut(sent, steps)) == (head, body)
 
 
 @given(answers(), STEPS, st.integers(0, 400), st.sampled_from(
     [b"", b"\n", b"\r", b"\0", b":", b" ", b"0", b"9", b"f", b"\r\n", b"\xff", b"-", b";", b","]), st.booleans())
 def test_what_is_damaged_is_an_error_or_read_alike_however_it_is_cut(
-    sent: bytes, steps: list[int], at: int, put: bytes, over: bool
+    answer: tuple[bytes, Head, bytes], steps: list[int], at: int, put: bytes, over: bool
 ) -> None:
+    sent, _, _ = answer
     at = min(at, len(sent))
     sent = sent[:at] + put + sent[at + (len(put) or 1) * over:]
     whole = outcome(sent)
@@ -124,7 +122,6 @@ def test_an_interim_answer_is_passed_over() -> None:
     for sent in (b"HTTP/1.1 100 Continue\r\n\r\n" + final, early + final, early * 3 + final):
         assert read(sent)[0].headers == {"content-length": "2"}
         assert read(sent)[1] == b"hi"
-    assert by_http_client(early + final) != by_http_client(final), "the control: why not http.client"
 
 
 @pytest.mark.parametrize(("lines", "headers"), [
@@ -132,8 +129,11 @@ def test_an_interim_answer_is_passed_over() -> None:
     (b"A : b", {"a": "b"}), (b"A: b:c", {"a": "b:c"}), (b"no colon\r\nA: b", {"a": "b"}), (b": x\r\nA: b", {"a": "b"}),
     (b"A: b\r\na: c", {"a": "b, c"}), (b"A: b\r\nA: b", {"a": "b"}), (b"A: b\r\n  c\r\n\td", {"a": "b c d"}),
     (b"A:\r\n b", {"a": "b"}), (b"no colon\r\n folded\r\nA: b", {"a": "b"}), (b" folded\r\nA: b", {"a": "b"}),
-    (b"A: \xe9\xa0", {"a": "\xe9\xa0"}), (b"A: \x85b\x1c\x0b", {"a": "\x85b\x1c\x0b"}),
+    (b"A: \xe9\xa0", {"a": "\xe9\xa0"}), (b"A: b\tc", {"a": "b\tc"}),
+    (b"A: \x85b\x1c\x0b", {"a": "\x85b"}), (b"A: b\x01c\x7fd", {"a": "b c d"}), (b"A: \0b\0", {"a": "b"}),
     (b"A: b\rX: c", {"a": "b X: c"}), (b"A: b\0c", {"a": "b c"}), (b"A: b\nC: d", {"a": "b", "c": "d"}),
+    (b"Content Type: x\r\nA: b", {"a": "b"}), (b"/a/b.php: x\r\nA: b", {"a": "b"}), (b"\xe9: x\r\nA: b", {"a": "b"}),
+    (b"x y: z\r\n folded\r\nA: b", {"a": "b"}), (b"A: b\r\n \t\r\n c", {"a": "b  c"}), (b"\t\r\nA: b", {"a": "b"}),
 ])
 def test_headers_as_servers_write_them(lines: bytes, headers: dict[str, str]) -> None:
     assert read(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n\r\n")[0].headers == headers
@@ -144,9 +144,12 @@ def test_headers_as_servers_write_them(lines: bytes, headers: dict[str, str]) ->
     b"HTTP/1.0 200\r\n\r\nhi", b"HTTP/1.1 200 \r\nContent-Length: 2, 2\r\n\r\nhi and more",
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
     b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhi", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhi",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\nhi",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\ntransfer-encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 \xe9\0\x0b\r\n\r\nhi",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nContent-Length: 9\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n02  \r\nhi\r\n000;last\r\nTrailer: x\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\"\nh\n1\ni\n0\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\"\r\nh\r\n1\r\ni\r\n0\r\n\r\nand more",
 ])
 def test_bodies_as_servers_frame_them(sent: bytes) -> None:
     head, body = read(sent)
@@ -155,7 +158,9 @@ def test_bodies_as_servers_frame_them(sent: bytes) -> None:
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_an_answer_without_a_body_has_none_whatever_it_announces(status: bytes) -> None:
-    assert read(b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")[1] == b""
+    for framing in (b"Content-Length: 5\r\nTransfer-Encoding: chunked", b"Content-Length: 5", b"A: b",
+                    b"Content-Length: %d" % (CAP + 1)):
+        assert read(b"HTTP/1.1 " + status + b"\r\n" + framing + b"\r\n\r\n")[1] == b""
 
 
 @pytest.mark.parametrize(("sent", "words"), [
@@ -167,22 +172,27 @@ def test_an_answer_without_a_body_has_none_whatever_it_announces(status: bytes) 
     (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "does not answer in HTTP"),
     (b"HTTP/1.1 2000 x\r\n\r\n", "does not answer in HTTP"), (b"HTTP/1.1 099 x\r\n\r\n", "does not answer in HTTP"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", "broke off after 2 bytes"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nhi", "is broken: its length is '1, 2'"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nhi", "is broken: conflicting Content-Length headers"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi", "is broken"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi", "is broken"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi", "is broken"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nhi", "is broken"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\nhi", "is broken"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "is broken: transfer encoding"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "is broken: Only Transfer-Encoding: chunked"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n", "is broken"),
     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "broke off after 2 bytes"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n", "broke off after 2 bytes"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nhi\n0\n\n", "broke off after 0 bytes"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nno name\r\n\r\n", "is broken: illegal header line"),
     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhi", "broke off after 2 bytes"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhixx\r\n0\r\n\r\n", "its chunks are not framed"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n", "its chunks are not framed"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nhi\r\n0\r\n\r\n", "its chunks are not framed"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nhi\r\n0\r\n\r\n", "its chunks are not framed"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 5000, "its chunks are not framed"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 15 + b"\r\n", "larger than 9.77 KiB"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 4000 + b"\r\n\r\n", "larger than 9.77 KiB"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhixx\r\n0\r\n\r\n", "broken: malformed chunk footer"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n", "is broken: illegal chunk header"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nhi\r\n0\r\n\r\n", "is broken: illegal chunk header"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nhi\r\n0\r\n\r\n", "is broken: illegal chunk header"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 5000, "is broken: Receive buffer too long"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 15 + b"\r\n", "broke off after 0 bytes"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 20 + b"\r\n\r\n", "larger than 9.77 KiB"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 4000 + b"\r\n\r\n", "is broken: bad Content-Length"),
     (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (CAP + 1), "larger than 9.77 KiB"),
     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 2000, "larger than 9.77 KiB"),
     (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * (MAX_HEADERS + 1) + b"\r\n", "more than 100 headers"),
@@ -213,14 +223,46 @@ def test_the_caps_are_exact(over: int) -> None:
 
 def test_no_more_is_read_than_was_announced() -> None:
     line = Said(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"12", b"34 and the rest")
-    head, first = read_head(line, CAP)
-    assert b"".join(read_body(line, head, first, CAP)) == b"1234"
+    exchange = asked(line)
+    assert b"".join(exchange.body(exchange.head(CAP), CAP)) == b"1234"
     assert list(line.pieces) == [b" and the rest"]
 
 
+def test_what_comes_in_too_many_chunks_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(http1, "MAX_CHUNKS", 3_000)
+    start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for step in (1, 7, 100_000):
+        sent = start + b"1\r\nx\r\n" * 3_000 + b"0\r\n\r\n"
+        assert len(read(*cut(sent, [step] * (len(sent) // step)), cap=100_000)[1]) == 3_000
+        sent = start + b"1\r\nx\r\n" * 3_001
+        with pytest.raises(Refused, match="more than 3,000 chunks"):
+            read(*cut(sent, [step] * (len(sent) // step)), cap=100_000)
+
+
+@pytest.mark.parametrize("start", [
+    b"", b"Transfer-Encoding: chunked\r\n\r\n1;", b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+], ids=["header", "chunk", "trailer"])
+def test_no_line_takes_long_to_read(start: bytes) -> None:
+    """The expressions of h11 go back and forth over blanks before something that doesn't fit."""
+    for put in (b"\0", b"\x0b", b"\n"):
+        began = time.process_time()
+        outcome(b"HTTP/1.1 200 OK\r\n" + start + b"A:" + b" " * 60_000 + put + b"\r\n\r\n", cap=100_000)
+        assert time.process_time() - began < 1, "seconds of CPU; at once it would be 3 and 10"
+
+
+def test_no_control_character_gets_out() -> None:
+    for byte in range(256):
+        put = bytes([byte])
+        said, _ = read(b"HTTP/1.1 200 x" + put + b"y\r\nA: x" + put + b"y\r\n\r\n")
+        for text in (said.reason, said.headers.get("a", "")):
+            assert not set(text) & {chr(code) for code in {*range(32), 127} - {9}}
+            assert byte < 32 or byte == 127 or text == f"x{chr(byte)}y"
+
+
 def test_a_request_is_written_as_the_target_says() -> None:
-    target = check_url("http://[2606:4700::1111]:8080/a b?c".replace(" ", "%20"))
-    assert request_bytes("GET", target, {"A": "\xe9"}) == (
-        b"GET /a%20b?c HTTP/1.1\r\nHost: [2606:4700::1111]:8080\r\nA: \xe9\r\n\r\n")
-    assert request_bytes("POST", check_url("https://a.example"), {}, b"x\r\n") == (
-        b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\nx\r\n")
+    line = Said()
+    Exchange(line).ask("GET", check_url("http://[2606:4700::1111]:8080/a%20b?c"), {"A": "\xe9"})
+    assert line.sent == b"GET /a%20b?c HTTP/1.1\r\nHost: [2606:4700::1111]:8080\r\nA: \xe9\r\n\r\n"
+    line = Said()
+    Exchange(line).ask("POST", check_url("https://a.example"), {}, b"x\r\n")
+    assert line.sent == b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\nx\r\n"

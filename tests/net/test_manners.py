@@ -44,6 +44,25 @@ def test_an_etag_comes_back_byte_for_byte(server, etag: str) -> None:
     assert line == b"If-None-Match: " + etag.encode("latin-1")
 
 
+@pytest.mark.parametrize("value", ["\0", "a\0b", "\x1b[2J", "\x01\x02", "a\x0bb\x0cc", "x\x7f", "a\rb"])
+def test_control_characters_get_out_of_no_answer(server, value: str) -> None:
+    """Validators go into a database; PostgreSQL takes no NUL."""
+    server.says("/feed", b"x", ETag=value, Last_Modified=value, Content_Type=value)
+    first = ask(server)
+    assert all(text.isprintable() for text in (first.etag, first.last_modified, *first.headers.values()))
+    server.says("/feed", status=f"599 x{value}y")
+    error = refusal(server, etag=first.etag, last_modified=first.last_modified)
+    assert str(error).isprintable()
+    assert "the address answers 599 x" in error.cause
+
+
+def test_blanks_around_what_is_sent_are_left_out(server) -> None:
+    server.says("/feed", b"x")
+    Fetcher(" me ", QUICK).fetch(Request(server.url("/feed"), etag=' "1"\t', allow_networks=LOOPBACK))
+    assert b"User-Agent: me\r\n" in server.heads[-1]
+    assert b'If-None-Match: "1"\r\n' in server.heads[-1]
+
+
 def test_a_304_has_its_own_validators_and_no_others(server) -> None:
     server.says("/feed", status="304 x", ETag='"2"')
     answer = ask(server, etag='"1"', last_modified="yesterday")
