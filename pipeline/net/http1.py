@@ -179,9 +179,7 @@ def _head(answer: h11.Response) -> Head:
 
 
 def _announced(head: Head) -> int | None:
-    """How many bytes of body will come, None when that shows at their end (RFC 9112 section 6.3)."""
-    if head.status in _WITHOUT_BODY:
-        return 0
+    """How many bytes a body will have, None when that shows at its end (RFC 9112 section 6.3)."""
     length = head.headers.get("content-length")
     return None if length is None or "transfer-encoding" in head.headers else int(length)
 
@@ -224,4 +222,3 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
 _NO_CONTROLS = bytes(32 if byte == 127 or (byte < 32 and byte not in b"\t\r\n") else byte for byte in range(256))
 _ABOUT_FRAMING = re.compile("Content-Length|Transfer-Encoding")
-_WITHOUT_BODY = frozenset({204, 304})
