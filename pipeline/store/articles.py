@@ -281,13 +281,8 @@ class Stories:
 
 def _parted(connection: Connection) -> set[str]:
     """Addresses' keys and content hashes that two articles share which the operator has parted."""
-    one, other = articles.alias("one"), articles.alias("other")
-    query = (select(one.c.url_key, one.c.content_hash, other.c.url_key.label("other_key"),
-                    other.c.content_hash.label("other_hash"))
-             .join(likenesses, likenesses.c.article_id == one.c.id).join(other, other.c.id == likenesses.c.other_id)
-             .where(likenesses.c.state == "split"))
     shared: set[str] = set()
-    for row in connection.execute(query):
+    for row in connection.execute(_PARTED):
         shared |= {row.url_key, row.content_hash} & {row.other_key, row.other_hash}
     return shared - {""}
 
@@ -320,6 +315,13 @@ def _topic_rows(article_id: int, topics: Iterable[str]) -> list[dict[str, Any]]:
     return [{"article_id": article_id, "topic": topic} for topic in dict.fromkeys(topics)]
 
 
+_ONE, _OTHER = articles.alias("one"), articles.alias("other")
+_PARTED = (
+    select(_ONE.c.url_key, _ONE.c.content_hash, _OTHER.c.url_key.label("other_key"),
+           _OTHER.c.content_hash.label("other_hash"))
+    .join(likenesses, likenesses.c.article_id == _ONE.c.id).join(_OTHER, _OTHER.c.id == likenesses.c.other_id)
+    .where(likenesses.c.state == "split")
+)
 _INSERT, _INSERT_TOPIC = insert(articles), insert(article_topics)
 
 

@@ -8,6 +8,7 @@ two engines make that mistake impossible.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ from pipeline.errors import StoreError
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a writer waits for another one before it gives up."""
+
+
+CHECKPOINT_PAGES = 4_000
+"""Of 4 KiB: a checkpoint waits for the disk, and a round that brings much would have one after each few sources."""
 
 
 class Store:
@@ -72,14 +77,15 @@ class Store:
 
 
 def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+                           json_serializer=_to_json)
 
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions of its own: we say BEGIN ourselves
         cursor = connection.cursor()
         for pragma in (
             "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}",
-            f"query_only={'ON' if query_only else 'OFF'}",
+            f"query_only={'ON' if query_only else 'OFF'}", f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -90,6 +96,11 @@ def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
     return engine
+
+
+def _to_json(value: Any) -> str:
+    """Most of what is stored as JSON is an empty list."""
+    return "[]" if value == [] else json.dumps(value)
 
 
 @contextmanager
