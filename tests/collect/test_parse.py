@@ -202,6 +202,14 @@ def test_a_document_type_alone_is_fine() -> None:
     assert parse(doctype + rss("<item><title>Old</title></item>").partition("?>")[2]).articles[0].title == "Old"
 
 
+def test_nesting_and_size_beyond_the_limits_are_refused() -> None:
+    """Where nothing else is in the feed; for its other entries see test_salvage.py."""
+    with pytest.raises(ParseError, match="beyond what is read"):
+        parse(rss("<item><title>x</title>" + "<a>" * 3000 + "</a>" * 3000 + "</item>"))
+    with pytest.raises(ParseError, match="beyond what is read"):
+        parse(f"<rss><channel><title>{'x' * 11_000_000}</title></channel></rss>")
+
+
 def test_of_too_many_entries_the_newest_are_read() -> None:
     def item(n: int) -> str:
         when = JUNE + timedelta(hours=n)
