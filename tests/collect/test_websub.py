@@ -339,6 +339,14 @@ def test_nothing_is_asked_where_it_is_not_wanted_or_can_not_work(desk: Desk, mor
         assert why_not(desk.site.app.config, sources.state(connection, "a"))
 
 
+def test_a_demo_leaves_all_as_it_is(desk: Desk) -> None:
+    desk.keep()
+    desk.write("a", more="demo = true")
+    desk.site.advance(days=9)
+    assert desk.keep() == 0
+    assert (desk.there().state, desk.hub.modes()) == (HubState.ASKED, ["subscribe"])
+
+
 def test_the_reasons_why_not(desk: Desk) -> None:
     config = desk.site.app.config
     with desk.site.app.store.read() as connection:
@@ -510,7 +518,6 @@ def test_a_push_for_what_was_left_meanwhile_changes_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "\x00" * 32, "é" * 32, "t" * 31, "t" * 33, "t" * 5000, "' OR 1=1 --"])
-def test_what_is_no_token_costs_no_look_into_the_database(desk: Desk, token: str) -> None:
-    store = desk.site.app.store
-    desk.site.close()
-    assert websub.find(store, token) is None
+def test_what_is_no_token_costs_no_look_into_the_database(token: str) -> None:
+    nowhere: Any = None
+    assert websub.find(nowhere, token) is None

@@ -82,7 +82,9 @@ def test_a_hub_is_relied_on_only_while_it_tells(slip: Any) -> None:
     quiet = slip("quiet", **good)
     slip("untold", {"last_new_at": now}, **good | {"last_push_at": now - 2 * HOUR})
     slip("asked", **good | {"state": HubState.ASKED, "verified_at": None})
-    slip("expired", **good | {"expires_at": now})
+    slip("expires", **good | {"expires_at": now})
+    slip("expired", **good | {"expires_at": now - DAY})
+    slip("granted", **good | {"expires_at": None})
     slip("denied", **good | {"state": HubState.DENIED})
     slip("leaving", **good | {"state": HubState.LEAVING})
     with slip.store.read() as connection:
