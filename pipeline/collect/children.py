@@ -29,6 +29,7 @@ from typing import Any, Self
 import pipeline
 from pipeline import errors
 from pipeline.collect.answers import ANSWER, ANSWERS, FAILED, JOB, NO_MEMORY, OUT_OF_MEMORY, RESULT, UNEXPECTED, Failure
+from pipeline.collect.footprint import give_large_blocks_back
 from pipeline.collect.frames import Forged, decode
 from pipeline.errors import BroadsheetError, ParseError
 
@@ -57,7 +58,7 @@ class ChildLimits:
     most_cpu_s: float = 10.0
     wall_s: float = 30.0           # by the clock, on a machine that is busy with other things
     memory_bytes: int = 64 * MB
-    large_memory_bytes: int = 128 * MB
+    large_memory_bytes: int = 112 * MB
     large_from_bytes: int = 2 * MB
     body_bytes: int = 24 * MB
     answer_bytes: int = 32 * MB
@@ -93,6 +94,7 @@ class Children:
     def __init__(
         self, at_once: int | None = None, limits: ChildLimits | None = None, *, program: str = PROGRAM
     ) -> None:
+        give_large_blocks_back()  # the documents that come by here are the largest blocks this process ever has
         self._at_once = at_once or _cpus()
         self._limits = limits or ChildLimits()
         self._program = program

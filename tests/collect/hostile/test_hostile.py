@@ -53,7 +53,7 @@ EXPECTED: dict[str, tuple[type[BroadsheetError] | None, str]] = {
     "external-dtd": (None, ""),
     "nested-xml": (ParseError, r"beyond what is read of a feed: Excessive depth"),
     "nested-html": (None, ""),
-    "million-items": (TooCostly, r"(took longer than 0\.5 s|needed more than 128 MB of memory) to read"),
+    "million-items": (TooCostly, r"(took longer than 0\.5 s|needed more than 112 MB of memory) to read"),
     "author": (None, ""),
     "text-node": (ParseError, r"beyond what is read of a feed: .*too long"),
     "attributes": (TooCostly, r"took longer than 0\.5 s to read"),
