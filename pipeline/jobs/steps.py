@@ -20,6 +20,7 @@ from pipeline.jobs.worker import Worker, bury_dead
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot, decide_due
+from pipeline.model.sources import SourceStanding
 from pipeline.publish.stage import Published, publish
 from pipeline.store import deliveries, digests, meta, runs, sources
 
@@ -131,15 +132,21 @@ def wake_pushed(app: App) -> bool:
 
 
 def failing_sources(app: App, polled: Collection[str]) -> list[str]:
-    """Sources that failed when they were last asked and are not due again yet: silence would look like health."""
+    """Sources that failed when they were last asked and are not due again yet, or are not asked any more: silence would
+    look like health. One that the operator has blocked is silent on purpose."""
     with app.store.read() as connection:
-        states = sources.states(connection)
-    return [
-        f"source {s.slug} still fails, and is asked again after {states[s.slug].next_poll_at:%d %b %H:%M} UTC: "
-        f"{states[s.slug].last_error}"
-        for s in app.config.sources
-        if s.slug not in polled and s.slug in states and states[s.slug].failures and states[s.slug].next_poll_at
-    ]
+        failing = sources.failing(connection)
+    told = []
+    for state in failing:
+        if state.slug in polled or state.standing is SourceStanding.BLOCKED:
+            continue
+        until = state.standing_until or state.next_poll_at
+        again = f", and is asked again after {until:%d %b %H:%M} UTC" if until else ""
+        if state.standing is SourceStanding.ACTIVE:
+            told.append(f"source {state.slug} still fails{again}: {state.last_error}")
+        else:
+            told.append(f"source {state.slug} is {state.standing}{again}: {state.standing_reason}")
+    return told
 
 
 def publish_all(app: App, slugs: Collection[str] = ()) -> Published:

@@ -209,6 +209,7 @@ def _fill(entry: Any, page: FeedPage, piece: _Piece, host: str) -> None:
     ours.enclosures = piece.enclosures
     ours.related = tuple((name, url) for name, url in piece.also if url)
     ours.rights = article.rights
+    ours.licence = article.licence
     ours.source_title = article.source_title.strip() or article.source
     ours.source_url = piece.source_url
     if article.language != page.language and _LANGUAGE.fullmatch(article.language):
@@ -225,7 +226,7 @@ class _FeedExtension:
     """Declares the namespace that entries use."""
 
     def extend_ns(self) -> dict[str, str]:
-        return {"dc": _DC}
+        return {"dc": _DC, "creativeCommons": _CC}
 
     def extend_rss(self, rss: Any) -> Any:
         return rss
@@ -248,6 +249,7 @@ class _EntryExtension:
         self.creator = ""
         self.language = ""
         self.rights = ""
+        self.licence = ""
         self.source_title = ""
         self.source_url = ""
 
@@ -260,6 +262,8 @@ class _EntryExtension:
         for name in ("creator", "language", "rights"):
             if getattr(self, name):
                 xml_elem(f"{{{_DC}}}{name}", item).text = _no_tags(getattr(self, name))
+        if self.licence:
+            xml_elem(f"{{{_CC}}}license", item).text = self.licence
         if self.source_url:  # RSS has no source without an address
             xml_elem("source", item, url=self.source_url).text = self.source_title
         return item
@@ -271,6 +275,8 @@ class _EntryExtension:
             link = xml_elem("link", entry, href=enclosure.url, rel="enclosure", type=_media_type(enclosure))
             if enclosure.length > 0:
                 link.set("length", str(enclosure.length))
+        if self.licence:  # RFC 4946
+            xml_elem("link", entry, href=self.licence, rel="license")
         for name, url in self.related:
             xml_elem("link", entry, href=url, rel="related", title=name)
         if self.source_title:
@@ -296,6 +302,7 @@ def _second(at: datetime) -> datetime:
 
 
 _DC = "http://purl.org/dc/elements/1.1/"
+_CC = "http://backend.userland.com/creativeCommonsRssModule"  # what RSS says licences with
 _TAG_LIKE = re.compile(r"<(?=[A-Za-z/!?])")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")

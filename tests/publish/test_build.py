@@ -337,3 +337,14 @@ def test_who_else_tells_a_story_is_said_and_linked(page, article, broken_rules) 
     blog, desk = ("https://blog.example/%C3%A4?a=1&b=2", "R&D <Blog>"), ("https://lantern.example/a/8", "Our desk")
     assert [[(k.get("href"), k.get("title")) for k in entry.findall(f"{A}link") if k.get("rel") == "related"]
             for entry in feed(built).iter(f"{A}entry")] == [[blog, desk], [blog], []]
+
+
+def test_a_licence_travels_on(page, article, broken_rules) -> None:
+    by = "https://creativecommons.org/licenses/by/4.0/"
+    built = build(page(), [article(1, licence=by), article(2)])
+    assert broken_rules(built) == []
+    first, second = channel(built).findall("item")
+    assert first.findtext("{http://backend.userland.com/creativeCommonsRssModule}license") == by
+    assert second.find("{http://backend.userland.com/creativeCommonsRssModule}license") is None
+    links = [link.get("href") for link in feed(built).iter(f"{A}link") if link.get("rel") == "license"]
+    assert links == [by]
