@@ -29,7 +29,8 @@ WORTH_IT = 0.2       # of the prose that is there already, for it to be worth go
 MOSTLY_PROSE = 0.7   # of what comes in by going up
 TEASERS = 3          # headlines that are links, every second paragraph or more often: a list of other articles
 LONG_RUN = 400       # characters; a table's cell with so much is no cell of data
-NAMED = 0.4          # of the page's prose: what calls itself the article holds at least so much
+NAMED = 0.2          # of the page's prose: what calls itself the article holds at least so much
+ALONE = 0.3          # the same, of the page's only <article>
 MOST = 0.8           # of a table's prose, in one of its cells
 SHARED = (1.0, 0.5, 0.2, 0.1, 0.05)  # of a paragraph's worth, to the elements around it, from the inside out
 
@@ -117,19 +118,23 @@ def find(body: HtmlElement, masses: dict[HtmlElement, Mass]) -> HtmlElement:
     """Return the element that holds the article, `body` itself where nothing better is found."""
     named = max((e for e in masses if isinstance(e.tag, str) and is_named_article(e)), default=None,
                 key=lambda e: masses[e].prose)
-    if named is not None and masses[named].prose > NAMED * masses[body].prose:
+    whole = masses[body].prose
+    if named is not None and masses[named].prose > NAMED * whole:
         return named
-    shares = _shares(body, masses)
+    large = [e for e in masses if e.tag == "article" and masses[e].prose > ALONE * whole]
+    alone = large[0] if len(large) == 1 else body
+    shares = _shares(alone, masses)
     if not shares:
         return body
     best = max(shares, key=lambda e: shares[e] * (1 - masses[e].link_share) * _factor(e))
-    return _out_of_layout(_widened(best, body, masses), masses)
+    return _out_of_layout(_widened(best, alone, masses), masses)
 
 
 def _shares(body: HtmlElement, masses: dict[HtmlElement, Mass]) -> dict[HtmlElement, float]:
     """What the paragraphs around which an element stands are worth to it; less, the further inside they are."""
     shares: dict[HtmlElement, float] = {}
-    for element, mass in masses.items():
+    for element in body.iter():
+        mass = masses[element]
         if not mass.worth:
             continue
         is_holder = element.tag not in _PARAGRAPHS or (element.tag in ("td", "blockquote") and mass.run > LONG_RUN)

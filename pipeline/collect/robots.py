@@ -36,7 +36,6 @@ _LATER = frozenset({408, 421, 423, 425, 429})
 _FIELD = re.compile(r"\s*(?:user[ -]?agent)\s*(?::|\s)\s*(.*)", re.IGNORECASE)
 _RULE = re.compile(r"\s*(?:d[a-z]{5,8}|allow|crawl[ -]?delay|request[ -]rate|visit[ -]time)\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z_-]+|\*")
-_OTHERS = "User-agent: somebody-else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,6 @@ def _ours(body: str, agent: str) -> Iterator[str]:
             ours = (ours and naming) or wanted in (agent, "*")
             if wanted in (agent, "*"):
                 yield f"User-agent: {wanted}"
-            elif not naming:
-                yield _OTHERS  # a group ends here, also one that had no rules
             naming = True
         elif bare and len(line) <= MAX_RULE:
             naming = naming and not _RULE.match(bare)

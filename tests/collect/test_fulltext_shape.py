@@ -111,6 +111,7 @@ def test_code_keeps_its_lines(listing: str) -> None:
 
 def test_words_in_code_are_no_furniture() -> None:
     assert shaped("<pre><code>x\nShare\nHome\nAdvertisement</code></pre>").count("\n") == 3
+    assert shaped("<pre><div>x</div><div>Share this</div><div>Advertisement</div></pre>").count("\n") == 2
 
 
 @pytest.mark.parametrize(("link", "becomes"), [

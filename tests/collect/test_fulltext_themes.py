@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.collect.fulltext import read_page
+from pipeline.collect.fulltext import MAX_TAGS, read_page
 from pipeline.text.clean import clean_html, visible_text
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -105,6 +105,17 @@ THEMES = {
     "shown by a script": """<body style="visibility:hidden"><div class=w style="display:none">
         <h1>{title}</h1>{article}</div>
         <div class=menu>{links}</div>""",
+    "an article beside long texts": """<body><div class=a><article><h1>{title}</h1>{article}</article><div class=b>
+        {others}{others}</div></div>""",
+    "by its own word": """<body><div class=a><h1>{title}</h1><div itemprop=articleBody>{article}</div></div>
+        <div class=c>{others}{others}</div>""",
+    "a tail without a heading": """<body><div class=a><h1>{title}</h1>{article}<div class=x>{links}</div>{links}
+        <div class=post-tags>Filed under: <a href=/h>Harbours</a></div><h3>Comments</h3></div>""",
+    "more stories, flat": """<body><div class=a><h1>{title}</h1>{article}<h2>More stories</h2>
+        <p><a href=/o1>One other story that happened elsewhere</a> and is told at length, with words of its own.</p>
+        <p><a href=/o2>One more story that happened elsewhere</a> and is told at length, with words of its own.</p>
+        </div>""",
+    "a heading that begins like furniture": """<body><div class=a><h1>{title}</h1><h2>Related</h2>{article}</div>""",
     "sources at the end": """<body><div class=post-body><h1>{title}</h1>{article}<h3>Keep reading</h3>{links}</div>""",
 }
 
@@ -150,3 +161,54 @@ def test_of_several_articles_the_longest() -> None:
     read = read_page(body.replace(others(100, 3).encode(), b"A short one, with few words, as teasers are."),
                      url=URL, now=NOW, content_type="text/html")
     assert visible_text(clean_html(read.html)) == TEXT
+
+
+def test_text_in_lines_beside_a_menu_with_words() -> None:
+    lines = "<br><br>".join(prose(n) for n in range(1, 5))
+    body = (f"{HEAD}<body><table><tr><td><b>Menu</b><p>{prose(77, 1)}</p>{links(9)}</td><td><font size=5><b>{TITLE}</b>"
+            f"</font><br><br>{lines}</td><td>{links(9)}</td></tr></table>")
+    read = read_page(body.encode(), url=URL, now=NOW, content_type="text/html")
+    assert visible_text(clean_html(read.html)) == "\n\n".join(prose(n) for n in range(1, 5))
+
+
+def test_a_page_of_links_is_no_article_beside_one() -> None:
+    rows = "".join(f'<p><a href="/n{n}">{prose(n, 1)}</a> In short, nothing new, says everyone.</p>' for n in range(30))
+    read = read_page(f"{HEAD}<body><div>{rows}</div><div>{ARTICLE}</div>".encode(), url=URL, now=NOW)
+    assert visible_text(clean_html(read.html)) == TEXT
+
+
+def test_a_very_long_page_is_read_as_far_as_it_may_be() -> None:
+    words = "".join(f"<p>word{n}, and a few more of them</p>" for n in range(MAX_TAGS))
+    read = read_page(f"{HEAD}<body>{words}".encode(), url=URL, now=NOW)
+    assert "word0," in read.html
+    assert MAX_TAGS / 2 - 100 < read.html.count("<p>") <= MAX_TAGS / 2
+
+
+@pytest.mark.parametrize("own", ["", '<p><img src="/own.jpg"></p>'])
+def test_a_lead_picture_only_where_there_is_no_other(own: str) -> None:
+    top = "<figure><img src=/lead.jpg></figure><img src=/small.jpg width=64>"
+    body = f"{HEAD}<body><h1>{TITLE}</h1><div>{top}</div><div class=article-body>{ARTICLE}{own}</div>"
+    html = read_page(body.encode(), url=URL, now=NOW, content_type="text/html").html
+    assert ("lead.jpg" in html) is (not own)
+    assert "small.jpg" not in html
+
+
+def test_a_small_picture_is_no_lead_and_a_standfirst_comes_once() -> None:
+    line = "What the town paid for its long quay, and who knew of it."
+    top = f"<div class=dek>{line}</div><img src=/small.jpg width=64><span class=avatar><img src=/ann.jpg></span>"
+    body = f"{HEAD}<body><h1>{TITLE}</h1>{top}<div class=article-body><p>{line}</p>{ARTICLE}</div>"
+    html = read_page(body.encode(), url=URL, now=NOW, content_type="text/html").html
+    assert "<img" not in html
+    assert html.count(line) == 1
+
+
+@pytest.mark.parametrize("shape", [
+    "<section><h2>More on the quay</h2><p>{a}</p></section><p>{b}</p><p>{c}</p><p>{d}</p>",
+    "<p>{a}</p><p>{b}</p><p>{c}</p><h2>More on the quay</h2><p>{d}</p>",
+    "<p>{a}</p><p>{b}</p><p>{c}</p><h2>Comments</h2><p>{d}</p>",
+])
+def test_a_heading_like_furniture_over_words_of_the_article(shape: str) -> None:
+    words = {name: prose(n) for n, name in enumerate("abcd")}
+    body = f"{HEAD}<body><div class=a><h1>{TITLE}</h1>{shape.format(**words)}</div>"
+    html = read_page(body.encode(), url=URL, now=NOW, content_type="text/html").html
+    assert all(text in html for text in words.values())
