@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, case, delete, insert, or_, select, update
 
 from pipeline.model.sources import SourceStanding
 from pipeline.store.schema import hub_subscriptions, sources
@@ -125,9 +125,11 @@ def remove(connection: Connection, token: str) -> None:
 def pushed_sources(connection: Connection, now: datetime) -> set[int]:
     """Ids of the sources whose hub has shown that it tells us: a signed push came, the lease holds, and nothing new
     was found since that no push told of."""
+    newer = sources.c.last_new_at > hub_subscriptions.c.last_push_at  # only then are the times worth reading
     query = (
-        select(sources.c.id, hub_subscriptions.c.last_push_at, sources.c.last_new_at)
-        .join(sources, sources.c.id == hub_subscriptions.c.source_id)
+        select(sources.c.id, case((newer, hub_subscriptions.c.last_push_at)).label("last_push_at"),
+               case((newer, sources.c.last_new_at)).label("last_new_at"))
+        .join(hub_subscriptions, hub_subscriptions.c.source_id == sources.c.id)
         .where(hub_subscriptions.c.state == HubState.ACTIVE, hub_subscriptions.c.verified_at.is_not(None),
                hub_subscriptions.c.expires_at > now))
     return {row.id for row in connection.execute(query) if not _untold(row.last_push_at, row.last_new_at, now)}
