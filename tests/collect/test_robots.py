@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -211,12 +210,19 @@ def site() -> Iterator[Site]:
     site.close()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path}/site.db")
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('robots')}/site.db")
     migrate(store)
     yield store
     store.close()
+
+
+@pytest.fixture
+def store(migrated: Store) -> Store:
+    with migrated.write() as connection:
+        rows.forget_expired(connection, datetime.max.replace(tzinfo=UTC))
+    return migrated
 
 
 @pytest.fixture
