@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.collect.accept import Poll, Seen
 from pipeline.collect.children import Stopped
+from pipeline.collect.linkheader import with_link_header
 from pipeline.collect.manners import (
     HOURLY,
     Interval,
@@ -113,7 +114,8 @@ def _after_answer(
     response = reading.response
     validators = decide_validators(Validators(state.etag, state.last_modified), response.status, response.etag,
                                    response.last_modified)
-    hints = reading.hints if reading.hints is not None else state.hints
+    hints = with_link_header(reading.hints if reading.hints is not None else state.hints,
+                             response.headers.get("link", ""), response.url)
     rhythm = reading.rhythm or Rhythm(state.rhythm, state.last_new_at)
     interval = decide_interval(every=source.every, headers=response.headers, hints=hints, rhythm=rhythm,
                                validators=validators, now=now, pushed=pushed)

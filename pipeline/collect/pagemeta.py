@@ -26,7 +26,7 @@ MAX_AUTHORS, MAX_TOPICS = 8, 20
 MAX_TITLE = 500                      # characters that are compared and cut
 LEAST_TITLE = 10                     # characters of a heading, for it to say where the title ends
 
-_JSON_LD = re.compile(r"<script\b[^>]{0,300}?application/ld\+json[^>]{0,300}>(.*?)</script", re.IGNORECASE | re.DOTALL)
+_JSON_LD = re.compile(r"<script\b[^>]{0,300}?application/ld\+json[^>]{0,300}>", re.IGNORECASE)
 _WRAPPING = re.compile(
     r"^\s*(?:<!--|(?://\s*|/\*\s*)?<!\[CDATA\[(?:\s*\*/)?)|(?:(?://\s*|/\*\s*)?\]\]>(?:\s*\*/)?|-->)\s*;?\s*$")
 _PERMALINK = " #¶§🔗"
@@ -189,10 +189,14 @@ def _objects(source: str) -> Iterator[dict[str, Any]]:
     """Every object in the page's JSON-LD, outer before inner, at most MAX_OBJECTS."""
     left = MAX_OBJECTS
     for match, _ in zip(_JSON_LD.finditer(source), range(MAX_BLOCKS), strict=False):
-        if len(match[1]) > MAX_BLOCK:
+        # by hand: a pattern would look for the end of each one up to the end of the page
+        end = source.find("</", match.end(), match.end() + MAX_BLOCK)
+        while end >= 0 and source[end : end + 8].lower() != "</script":
+            end = source.find("</", end + 2, match.end() + MAX_BLOCK)
+        if end < 0:
             continue
         try:
-            waiting: list[Any] = [json.loads(_WRAPPING.sub("", match[1]), strict=False)]
+            waiting: list[Any] = [json.loads(_WRAPPING.sub("", source[match.end() : end]), strict=False)]
         except (ValueError, RecursionError):
             continue
         while waiting and left:

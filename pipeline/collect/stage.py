@@ -29,7 +29,7 @@ from pipeline.config import Config, Source
 from pipeline.errors import StoreError
 from pipeline.model.sources import SourceStanding
 from pipeline.net.fetch import Fetcher
-from pipeline.store import articles, meta, passed, sources
+from pipeline.store import articles, meta, passed, sources, websub
 from pipeline.store.engine import Store
 from pipeline.store.passed import PassedOver
 from pipeline.store.sources import SourceState
@@ -56,6 +56,7 @@ class Job:
     source: Source
     state: SourceState
     page: PassedOver | None = None
+    pushed: bool = False      # a hub tells us of its news
 
     @property
     def site(self) -> str:
@@ -93,12 +94,13 @@ def _due(store: Store, config: Config, now: datetime, slugs: Collection[str], *,
             found = [state for state in found if state.standing is not SourceStanding.BLOCKED]
         else:
             found = [state for state in sources.due(connection, now, MOST_AT_ONCE) if state.slug in by_slug]
+        pushed = websub.pushed_sources(connection, now)
         asked = {state.slug for state in found}
         waiting = [slug for slug in passed.sources_waiting(connection, now) if slug in by_slug and slug not in asked]
         states = sources.states(connection, waiting) if waiting else {}
         pages = [Job(by_slug[slug], states[slug], row) for slug in waiting
                  for row in passed.waiting(connection, states[slug].id, now, PAGES_EACH)]
-    jobs = [Job(by_slug[state.slug], state) for state in found]
+    jobs = [Job(by_slug[state.slug], state, pushed=state.id in pushed) for state in found]
     return (jobs if force else _not_too_many_of_one_site(jobs)) + pages
 
 
@@ -170,7 +172,7 @@ class _Round:
         if job.page is not None:
             return ask_for_page(source, state, job.page, self._tools, poll, now)
         if source.folder is None:
-            return ask(source, state, self._tools, poll, now)
+            return ask(source, state, self._tools, poll, now, pushed=job.pushed)
         return look_into(source, source.folder, state, self._tools.language, poll, now)
 
     def _group(self) -> tuple[list[Turn[Job]], list[Answer | PageAnswer]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
@@ -22,7 +23,10 @@ from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot, decide_due
 from pipeline.model.sources import SourceStanding
 from pipeline.publish.stage import Published, publish
-from pipeline.store import deliveries, digests, meta, runs, sources
+from pipeline.store import deliveries, digests, meta, robots, runs, sources
+
+ROBOTS_KEPT = timedelta(days=31)
+"""An expired robots.txt still holds where its site can't be reached, for 30 days."""
 
 DEMO_READER = "reader@lantern.example"
 DEMO_SLOT = "welcome"
@@ -113,6 +117,9 @@ def collect_due(
         polls = collect(app.store, app.config, fetcher, app.now, slugs=slugs, force=force, progress=watch.polled)
     finally:
         fetcher.close()
+    if polls:
+        with app.store.write() as connection:
+            robots.forget_expired(connection, app.now() - ROBOTS_KEPT)
     suggest(app.store, app.now())  # who tells nearly the same as what came in; the operator decides
     return polls
 

@@ -113,14 +113,6 @@ def forget(connection: Connection, source_id: int, keys: Collection[str]) -> Non
                                                      passed_over.c.key.in_(chunk)))
 
 
-def forget_before(connection: Connection, moment: datetime) -> int:
-    """Forget articles excluded by a rule, failed or refused so long ago that no document holds them any more."""
-    return connection.execute(delete(passed_over).where(
-        passed_over.c.state.in_([PassedState.EXCLUDED, PassedState.RECONSIDER, PassedState.FAILED,
-                                 PassedState.REFUSED]),
-        passed_over.c.at < moment)).rowcount
-
-
 def search(connection: Connection, text: str, limit: int = 20) -> list[PassedOver]:
     """For the operator: the latest whose title or address holds `text`."""
     query = (select(passed_over, sources.c.slug.label("source")).join(sources, sources.c.id == passed_over.c.source_id)

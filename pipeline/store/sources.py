@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
 from pipeline.model.articles import Show
 from pipeline.model.sources import Hints, PassedState, SourceKind, SourceStanding
 from pipeline.store import meta
-from pipeline.store.schema import articles, hub_subscriptions, passed_over, sources
+from pipeline.store.schema import articles, passed_over, sources
 from pipeline.store.schema_collect import FAILING
 
 WAKE_EVERY = timedelta(minutes=5)
@@ -159,7 +159,7 @@ def wake(connection: Connection, source_id: int, now: datetime) -> bool:
     return bool(connection.execute(
         update(sources).where(
             sources.c.id == source_id, sources.c.standing == SourceStanding.ACTIVE, sources.c.next_poll_at > now,
-            sources.c.last_polled_at <= now - WAKE_EVERY,
+            sources.c.last_polled_at <= now - WAKE_EVERY, sources.c.failures == 0,
         ).values(next_poll_at=now)).rowcount)
 
 
@@ -194,8 +194,6 @@ def _declare_known(connection: Connection, row: Row[Any], wanted: Declared, now:
     if row.fingerprint and "fingerprint" in changes:
         connection.execute(update(passed_over).values(state=PassedState.RECONSIDER).where(
             passed_over.c.source_id == row.id, passed_over.c.state == PassedState.EXCLUDED))
-    if "location" in changes:
-        connection.execute(delete(hub_subscriptions).where(hub_subscriptions.c.source_id == row.id))
 
 
 _DECLARED = (

@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from pipeline.model.sources import PassedState, SourceKind, SourceStanding
 from pipeline.store import passed
 from pipeline.store.engine import Store
 from pipeline.store.passed import PassedOver
-from pipeline.store.schema import passed_over
 from pipeline.store.schema import sources as source_rows
 from pipeline.store.sources import Declared
 
@@ -91,17 +90,6 @@ def test_new_ones_that_wait_are_counted_by_when_they_were_seen(book: Any) -> Non
         passed.record(connection, book.source, [row("known", article_id=known)], LATER)
         counts = [passed.count_waiting_since(connection, book.source, moment) for moment in (NOW - MINUTE, NOW, LATER)]
         assert counts == [3, 2, 0], "an article that is read anew is none of them"
-
-
-def test_what_no_document_holds_any_more_is_forgotten_and_what_is_old_is_not_news(two: tuple[Store, int, int]) -> None:
-    store, a, _ = two
-    with store.write() as connection:
-        passed.record(connection, a, [row(str(state), state) for state in PassedState], NOW)
-        passed.record(connection, a, [row("young", PassedState.EXCLUDED)], LATER)
-        assert passed.forget_before(connection, LATER) == 4
-        left = connection.execute(select(passed_over.c.key)).scalars().all()
-        assert sorted(left) == ["backlog", "waiting", "young"], (
-            "what waits has not been told, and without what was there from the start it would be news")
 
 
 def test_the_operator_finds_them_by_title_and_address(two: tuple[Store, int, int]) -> None:
