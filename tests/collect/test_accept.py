@@ -55,12 +55,14 @@ def test_what_is_a_flood_and_what_is_none(newsroom, town, words) -> None:
     # a flood in slices: more than four times the limit within a day, of which some have not even been read
     for title in titles("full", *range(30, 50)):
         town.places[f"/busy/{title.replace(' ', '-')}"] = (503, {"Retry-After": "80000"}, b"")
+    say("rules", *range(11), *range(400, 412), more=titles("rules", *range(300, 340), more=" lottery"))
     for part in range(3):
         say("daily", *range(30, 40 + part * 5), *range(20))
         say("full", *range(20, 23), *range(30, 34 + part * 4))
         polls = room.after(hours=1, force=True)
         assert (polls["daily"].new, polls["daily"].held) == (5, 0)
         assert (polls["full"].waiting, polls["full"].new, polls["full"].notes) == (4, 0, [])
+        assert part or "12 of the 23 articles in the document" in polls["rules"].notes[-1], "the others are left out"
     say("daily", *range(30, 51), *range(20))
     say("full", *range(20, 23), *range(30, 44))
     polls = room.after(hours=1, force=True)
@@ -151,6 +153,29 @@ def test_the_same_page_in_several_sources_is_one_story_and_twice_in_one_is_one_a
     assert (polls["list"].new, polls["list"].passed) == (2, 1)
     (other,) = room.passed().values()
     assert "under another address" in other.reason
+
+
+def test_a_page_that_another_round_read_meanwhile_is_stored_once(newsroom, town, words) -> None:
+    room = newsroom(a="full_text = true", list="")
+    room.total_s = 30.0
+    town.places["/a"] = words.rss(town.url("/"), "An entry", date=room.site.now).replace(
+        b"<guid isPermaLink='false'>An entry</guid>", b"")
+    town.places["/list"] = words.listing(*titles("list", 1, 2, 3))
+    others: list[int] = []
+
+    def read_by_both(title: str) -> bytes:
+        if not others:
+            others.append(0)
+            others[0] = sum(poll.new for poll in room.poll().values())  # while the first round waits for this page
+        return words.page(title)
+
+    for title in ("An entry", *titles("list", 1, 2, 3)):
+        town.places[f"/{title.replace(' ', '-')}"] = lambda title=title: read_by_both(title)
+    mine = sum(poll.new for poll in room.poll().values())
+    assert set(room.stored()) == {"An entry", *titles("list", 1, 2, 3)}
+    assert others[0], "the other round has read some"
+    assert mine + others[0] == 4, "and each is told once"
+    assert room.passed() == {}
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(12, marks=pytest.mark.slow)])

@@ -37,7 +37,8 @@ def sitemap_of(town: Any, words: Any, titles: list[str], *dates: str) -> bytes:
 
 def test_what_an_address_turns_out_to_be_is_read_and_remembered(newsroom, town, words) -> None:
     room = newsroom(feed="", front="", list="", chosen='selector = ".river a"', nothing='selector = ".nowhere"',
-                    single='kind = "article"', lone="", map="", index="", news="", forced='kind = "feed"')
+                    single='kind = "article"', lone="full_text = true", map="", index="", news="",
+                     forced='kind = "feed"')
     now = room.site.now
     old = now - 60 * DAY
     town.places["/feed"] = words.rss("https://elsewhere.example/", "A fed article", date=now)
@@ -80,6 +81,7 @@ def test_what_an_address_turns_out_to_be_is_read_and_remembered(newsroom, town, 
     assert "HTML" in polls["forced"].error, "what the operator says it is, it has to be"
     assert list(of(room, "single")) == ["A single page"]
     assert list(of(room, "lone")) == ["A lone page"]
+    assert town.paths("/lone") == ["/lone"], "the page that it is is no page of its own to be read"
     assert sorted(of(room, "map")) == named("Mapped", 5), "what is older than the backlog fills the feed"
     assert sorted(of(room, "index")) == [*named("Packed", 2), *named("Plain", 1)]
     assert "/gone-1.xml" in polls["index"].problems[0], "and the other sitemaps were read"
@@ -102,16 +104,22 @@ def test_what_an_address_turns_out_to_be_is_read_and_remembered(newsroom, town, 
     town.places["/list"] = words.listing(*put_pages(town, words, *named("Listed", 5)[::-1]))
     town.places["/map"] = sitemap_of(town, words, put_pages(town, words, *named("Mapped", 6)),
                                      *(f"2026-05-{d}" for d in (30, 29, 28, 10, "09")), "2026-06-01")
+    put_pages(town, words, *named("Packed", 3), date=now)
+    town.places["/packed-1.xml.gz"] = gzip.compress(sitemap_of(town, words, named("Packed", 3), *["2026-06-01"] * 3))
+    town.places["/index"] = words.sitemap(
+        (town.url("/packed-1.xml.gz"), "<lastmod>2026-06-01</lastmod>"),
+        (town.url("/plain-1.xml"), "<lastmod>2026-05-20</lastmod>"), index=True)
     town.places["/single"] = words.page("A single page", "<p>And a paragraph that was not there before.</p>", date=now)
     polls = room.after(hours=26, force=True)
     fresh = {t: a for t, a in room.stored().items() if t not in everything}
-    assert set(fresh) == {"Named too", "Listed and the council 4", "Mapped and the council 5"}
+    assert set(fresh) == {"Named too", "Listed and the council 4", "Mapped and the council 5",
+                          "Packed and the council 2"}
+    assert "/plain-1.xml" not in town.paths(), "it has not changed, as the index says; of the other that says the day"
     assert all(a.mailable for a in fresh.values()), "what appears later is new, whatever its page says"
     assert "/front" not in town.paths(), "the page has said what it had to"
     assert next(a for a in town.asked if a.path == "/front.xml").headers["if-none-match"]
-    assert [path for path in town.paths() if "council" in path] in (
-        ["/Listed-and-the-council-4", "/Mapped-and-the-council-5"],
-        ["/Mapped-and-the-council-5", "/Listed-and-the-council-4"]), "known pages are left alone"
+    assert sorted(path for path in town.paths() if "council" in path) == [
+        "/Listed-and-the-council-4", "/Mapped-and-the-council-5", "/Packed-and-the-council-2"], "none twice"
     single = of(room, "single")["A single page"]
     assert (polls["single"].updated, single.revision, polls["lone"].not_modified) == (1, 2, True)
     assert "not there before" in single.html
@@ -162,7 +170,8 @@ def test_a_feed_that_is_none_one_day_has_failed_and_after_a_week_may_be_somethin
 def test_rules_are_asked_before_a_page_and_after_it_and_again_when_they_change(newsroom, town, words) -> None:
     rules = 'exclude = ["url: sport", "advert"]\nhold = ["rumour"]\n'
     room = newsroom(list=rules, map='include = ["url: /culture/", "bridge"]\n', feed='exclude = ["sport"]\nflood = 5\n',
-                    full='full_text = true\ninclude = ["harbour"]\n', one='include = ["url: culture"]\n')
+                    full='full_text = true\ninclude = ["harbour"]\n',
+                    storm='exclude = ["sport"]\nflood = 5\n', one='include = ["url: culture"]\n')
     now = room.site.now
     put_pages(town, words, "A quiet day in town", "The match that was lost", "What the neighbours say", date=now)
     town.places["/Buy-this-now-or-never"] = words.page("Buy this now or never", "<p>This is an advert.</p>")
@@ -180,6 +189,7 @@ def test_rules_are_asked_before_a_page_and_after_it_and_again_when_they_change(n
                                           for path in ("/culture/x", "/money/x")))
     town.places["/feed"] = words.rss("https://elsewhere.example/", *named("Some sport", 9), *named("News", 3),
                                      date=now - 30 * DAY)
+    town.places["/storm"] = words.rss("https://elsewhere.example/", *named("Storm sport", 9), *named("Storm", 3))
     town.places["/full"] = words.rss(town.url("/"), *put_pages(town, words, "In the harbour", "In the fields"))
     polls = room.poll()
     assert (polls["list"].new, polls["list"].held, polls["list"].passed) == (1, 1, 2)
@@ -200,10 +210,14 @@ def test_rules_are_asked_before_a_page_and_after_it_and_again_when_they_change(n
     # the rules change: what they left out comes in as if it had been there from the start, and is no flood
     town.forget()
     room.declare(list='hold = ["rumour"]\n', map="", feed='exclude = ["nothing of it"]\nflood = 5\n',
-                 full="full_text = true\n", one="")
+                 full="full_text = true\n", storm="flood = 5\n", one="")
     room.site.advance(days=100)
+    town.places["/feed"] = words.rss("https://elsewhere.example/", *named("Some sport", 9), *named("News", 4), date=now)
+    town.places["/storm"] = words.rss("https://elsewhere.example/", *named("Storm sport", 9), *named("Storm", 9))
     polls = room.poll()
-    assert (polls["feed"].new, polls["feed"].held, polls["feed"].unmailable) == (9, 0, 9)
+    assert (polls["feed"].new, polls["feed"].held, polls["feed"].unmailable) == (10, 0, 9)
+    assert (polls["storm"].new, polls["storm"].held) == (9, 6), "what is new beside them is another matter"
+    assert "held as a flood: 6 new articles" in polls["storm"].notes[-1]
     assert "older than the backlog" in of(room, "feed")["Some sport and the council 0"].reason
     assert of(room, "feed")["Some sport and the council 0"].first_seen_at == now
     assert {"Buy this now or never", "A quiet day in town"} <= set(of(room, "list"))
