@@ -30,6 +30,7 @@ OWN_SUMMARY_WORDS = 120                      # what an author of ours wrote as a
 MAX_GUID, MAX_NAME, MAX_TOPIC, MAX_TOPICS = 500, 200, 50, 20  # characters, and how many
 
 TEASER = 1_000                               # characters at the end of a text, where a teaser would stand
+LONG_TEXT = 4 * TEASER                       # of longer ones no summary reaches that end
 
 _MORE = re.compile(
     r"\s*(?:\[\s*(?:…|\.\.\.|&hellip;)\s*\]|(?:continue reading|read more|read the full \w+)\b[^.!?]{0,120}[→»…]*)\s*$",
@@ -146,7 +147,7 @@ def _summary(own: str, text: str, show: Show) -> str:
     words = OWN_SUMMARY_WORDS if show is Show.FULL else 60
     if own.strip() and (given := _without_teaser(words_of(own).lead)):
         return summarise(given, words)
-    return summarise(_without_teaser(text))
+    return summarise(text if len(text) > LONG_TEXT else _without_teaser(text))
 
 
 def _without_teaser(text: str) -> str:

@@ -116,7 +116,9 @@ def _escaped_text(text: str) -> str:
 def _admitted(source: str) -> str:
     text = _legal_html(source[:MAX_HTML])
     if "<" in text:
-        text = _NOSCRIPT.sub("", _LONG_TAG.sub(r"<\1>", text) if len(text) > LONG_TAG else text)
+        if len(text) > LONG_TAG:
+            text = _LONG_TAG.sub(r"<\1>", text)
+        text = _NOSCRIPT.sub("", text)
         if text.count("<") > MANY_TAGS:
             text = shallow(text)
     return text

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 
 MAX_DEPTH = 100       # elements; libxml2 drops all after what nests 255 deep, and 20,000 deep cost nh3 1.5 s
-MANY_TAGS = 400       # fewer than this can't cost a parser more than a few milliseconds, however they nest
+MANY_TAGS = 200       # so many can't cost a parser more than a few milliseconds, however they nest
 SETTLED_DEPTH = 30    # elements; `settled` leaves deeper ones to the parser
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")

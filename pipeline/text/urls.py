@@ -22,7 +22,7 @@ _SAFE = "/:@!$&'()*+,;=~-._%"      # RFC 3986 pchar, and "%" because what is enc
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_HEAD = r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,24}/"
+_HEAD = r"https?://[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?\.[a-z]{2,24}/"
 _PATH = r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._-]++|%[0-9A-Fa-f]{2})*+"
 _QUERY = r"(?:[A-Za-z0-9/:@!$&'()*+,;=~._?-]++|%[0-9A-Fa-f]{2})++"
 _ALREADY = re.compile(rf"{_HEAD}{_PATH}(?:\?{_QUERY})?(?:#{_QUERY})?")

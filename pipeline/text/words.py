@@ -110,6 +110,8 @@ def _tree(html: str) -> lxml_html.HtmlElement | None:
 _EDGES = "|".join((*sorted(_BLOCKS), "br", "td", "th"))
 _EDGE = re.compile(rf"<(/?(?:{_EDGES}))(?: [^>]*)?>")
 _OTHER_TAG = re.compile(rf"<(?!/?(?:{_EDGES})[ >])[^>]*>")
+_RARE_BLANK = re.compile(r"\s")  # sought in what is not ASCII
+_ASCII = bytes(range(128))
 _BLANKS = {"br": "\n", "td": " ", "/td": " ", "th": " ", "/th": " "}
 
 
@@ -117,6 +119,7 @@ def _paragraphs(html: str) -> Iterator[tuple[str, bool, bool]]:
     """Yield each block's text, whether it is running text, and whether it keeps its lines. Clean HTML has one form of
     each tag and no "<" or ">" beside them, so that a pattern takes it apart, for a tenth of what a tree costs."""
     parts = _EDGE.split(_OTHER_TAG.sub("", html))
+    rare = not html.isascii() and bool(_RARE_BLANK.search(html.encode().translate(None, _ASCII).decode()))
     run = ""
     in_pre = no_lead = 0
     for text, tag in zip(parts[::2], [*parts[1::2], "div"], strict=True):
@@ -124,7 +127,7 @@ def _paragraphs(html: str) -> Iterator[tuple[str, bool, bool]]:
         if blank := _BLANKS.get(tag):
             run += blank
             continue
-        if run and (folded := _folded(run, keep_lines=in_pre > 0)):
+        if run and (folded := _folded(run, rare=rare, keep_lines=in_pre > 0)):
             yield folded, not no_lead, in_pre > 0
         run = ""
         name = tag.removeprefix("/")
@@ -134,12 +137,16 @@ def _paragraphs(html: str) -> Iterator[tuple[str, bool, bool]]:
             in_pre += step * (name == "pre")
 
 
-def _folded(text: str, *, keep_lines: bool) -> str:
+def _folded(text: str, *, rare: bool, keep_lines: bool) -> str:
+    """Return a block's text with its blanks folded. Most have none to fold, and to see that is much quicker."""
     if "&" in text:
         text = unescape(text)
-    if not keep_lines:
+        rare = rare or "\u00a0" in text
+    if keep_lines:
+        return text.strip("\n") if text.strip() else ""
+    if rare or "\n" in text or "  " in text or "\t" in text:
         return " ".join(text.split())
-    return text.strip("\n") if text.strip() else ""
+    return text.strip(" ")
 
 
 @dataclass(slots=True)
