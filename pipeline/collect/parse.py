@@ -3,8 +3,8 @@
     what is it? | JSON Feed, or XML: well-formed -> reader; mended -> reader; entry by entry; else feedparser |
     newest first 1,000
 
-Every failure is a ParseError that says what the bytes are instead of a feed. The counts bound the work; a limit on
-the whole, in time and memory, would need a process of its own, and there is none yet.
+Every failure is a ParseError that says what the bytes are instead of a feed. The counts bound the work; time and memory
+of the whole are bounded by the process in which it runs (collect/children.py).
 """
 
 from __future__ import annotations
