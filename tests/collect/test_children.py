@@ -48,7 +48,9 @@ def keep(body): kept.append(bytearray(int(body))); return str(os.getpid())
 def crash(body): ctypes.string_at(0)
 def leave(body): os._exit(3)
 def abort(body): os.abort()
-def chatter(body): print("noise" * 1000); sys.stderr.write("noise" * 100_000); return "done"
+def chatter(body):
+    print("noise" * 1000, flush=True); os.write(1, b"noise"); sys.stderr.write("noise" * 100_000)
+    return "done"
 def odd(body): raise KeyError("x")
 def deep(body): return deep(body)
 def wants(body): raise FetchError("https://a.example/", "is far away", hint="wait", permanent=True)

@@ -104,6 +104,7 @@ def _read_or_refused(data: bytes) -> None:
     (str, [1], b"xx"),
     (str, [1], b"\xff"),
     (str, [2**62], b""),
+    (tuple[str, str], [5, -1], b"four"),  # would be right in the end
     (bool, [2], b""),
     (Show, [-1], b""),
     (Show | None, [2], b""),
@@ -156,6 +157,14 @@ def test_an_answer_without_end_is_not_waited_for() -> None:
         _ask(ANSWER.pack(RESULT, False, 2**63))
 
 
+def test_more_than_an_answer_is_none() -> None:
+    answer = encode(FeedRead, FeedRead("", "", ()))
+    whole = ANSWER.pack(RESULT, False, len(answer)) + answer
+    assert _ask(whole) == FeedRead("", "", ())
+    with pytest.raises(ParseError, match="makes no sense"):
+        _ask(whole + b"x")
+
+
 def test_a_word_out_of_turn_ends_the_child() -> None:
     """What a child says when it was not asked could be taken for the answer to the next question."""
     answer = encode(FeedRead, FeedRead("", "", ()))
@@ -168,12 +177,13 @@ def test_a_word_out_of_turn_ends_the_child() -> None:
         assert first.ended
 
 
-def _ask(answer: bytes) -> None:
+def _ask(answer: bytes) -> object:
     with Children(1, ChildLimits(wall_s=3), program=_program(answer)) as children:
         try:
-            children.work("feed", "s", url="u")
-        finally:
+            return children.work("feed", "s", url="u")
+        except ParseError:
             assert not children._idle
+            raise
 
 
 def _program(answer: bytes, then: str = "") -> str:
