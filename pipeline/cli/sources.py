@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import sourcelists
-from pipeline.cli.terminal import BAD, DIM, GOOD, HEADING, WARN, Terminal, here, leave, plural
+from pipeline.cli.terminal import BAD, DIM, GOOD, HEADING, PARTLY, WARN, Terminal, here, leave, plural
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.config.edit import Table
     from pipeline.desk.newsources import Known
     from pipeline.desk.standing import Standing
+    from pipeline.desk.takedown import Takedown
+    from pipeline.store.purge import Extent
 
 MOST_SHOWN = 5            # articles, alternatives and notes of an address that is looked at
 WIDEST_SLUG = 24
@@ -261,24 +263,83 @@ def sources_remove(
 def sources_block(
     context: typer.Context,
     slug: Annotated[str, typer.Argument(metavar="SLUG")],
+    purge: Annotated[bool, typer.Option("--purge", help="Take down everything that it gave, for good.")] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with what is taken down.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before taking down.")] = False,
 ) -> None:
-    """Never ask a source again."""
+    """Never ask a source again; with --purge also take down everything that it gave."""
     from pipeline import config as configuration
-    from pipeline.config.edit import read_written, replace_config, with_key
+    from pipeline.desk.takedown import foretell, known, take_down
 
     terminal = here(context)
     config = configuration.load(terminal.config)
-    before = config.source(slug).blocked
-    if not before:
-        written = read_written(config.path)
-        replace_config(written, with_key(written.text, slug, "blocked", True))
-    with terminal.app():
-        pass  # from now on also what is under way is dropped
-    said = "was blocked already" if before else "is blocked: it is not asked again. What it gave stays"
-    terminal.line(f'"{slug}" {said}.', GOOD)
-    terminal.result({"slug": slug, "blocked": True, "purged": None})
-    terminal.next(f"`broadsheet sources block {slug} --purge` takes down what it gave.")
-    leave(0)
+    if not purge:
+        before = _block(config, slug)
+        with terminal.app():
+            pass  # from now on also what is under way is dropped
+        said = "was blocked already" if before else "is blocked: it is not asked again. What it gave stays"
+        terminal.line(f'"{slug}" {said}.', GOOD)
+        terminal.result({"slug": slug, "blocked": True, "purged": None})
+        terminal.next(f"`broadsheet sources block {slug} --purge` takes down what it gave.")
+        return
+    with terminal.app() as app:
+        state = known(app, slug)
+        _ask_first(terminal, slug, foretell(app, state), yes=yes)
+        if any(source.slug == slug for source in config.sources):
+            _block(config, slug)
+    with terminal.app() as app:
+        done = take_down(app, known(app, slug), reason)
+    _tell_takedown(terminal, slug, done)
+    if done.published.failed:
+        leave(PARTLY)
+
+
+def _block(config: Config, slug: str) -> bool:
+    """Write it into config.toml; whether it stood there before."""
+    from pipeline.config.edit import read_written, replace_config, with_key
+
+    if config.source(slug).blocked:
+        return True
+    written = read_written(config.path)
+    replace_config(written, with_key(written.text, slug, "blocked", True))
+    return False
+
+
+def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> None:
+    terminal.line(f'What "{slug}" gave is taken down: {plural(extent.articles, "article")} in feeds, on the web and in '
+                  f'{plural(len(extent.digests), "digest")}, and what is known of {extent.passed:,} more.', WARN)
+    terminal.line("Their words are deleted from the database. This can't be undone; backups still hold them, and "
+                  f"{plural(extent.sent, 'mail')} with these digests have left already and can't be taken back.", WARN)
+    if yes:
+        return
+    if terminal.as_json or not sys.stdin.isatty():
+        raise UsageError("sources block --purge", "asks before it takes something down, and nobody is there to answer",
+                         hint="say --yes")
+    if not typer.confirm("Take it down?", default=False):
+        terminal.line("Nothing was changed.")
+        leave(0)
+
+
+def _tell_takedown(terminal: Terminal, slug: str, done: Takedown) -> None:
+    extent = done.extent
+    terminal.line(f'"{slug}" is blocked, and {plural(extent.articles, "article")} of it taken down.', GOOD)
+    if done.digests:
+        terminal.line(f"Digests that held some of it say so instead: {', '.join(done.digests[:MOST_SHOWN])}"
+                      f"{' …' if len(done.digests) > MOST_SHOWN else ''}.")
+    if extent.waiting:
+        terminal.line(f"{plural(extent.waiting, 'mail')} with them {'is' if extent.waiting == 1 else 'are'} still to "
+                      "go out, without it.")
+    terminal.line(f"{plural(len(done.published.written), 'feed file')} built anew.")
+    for name, text in done.published.failed.items():
+        terminal.problem(f"feed {name}: {text}; `broadsheet publish` tries again")
+    for path in done.strays:
+        terminal.warn(f"{path} belongs to no feed of config.toml and was left as it is: look whether it holds a copy")
+    terminal.result({"slug": slug, "blocked": True, "purged": {
+        "articles": extent.articles, "passed": extent.passed, "digests": done.digests, "sent": extent.sent,
+        "waiting": extent.waiting, "written": done.published.written, "failed": done.published.failed,
+        "strays": done.strays}})
+    terminal.next("whoever keeps copies of your feeds or pages fetches them anew sooner or later; backups are yours to "
+                  "look after.")
 
 
 # --- words ---

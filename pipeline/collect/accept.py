@@ -19,7 +19,7 @@ from pipeline.collect.rules import Take, decide_rules
 from pipeline.collect.waiting import Waiting, as_json, from_json, has_page
 from pipeline.collect.wanted import Want, wanted
 from pipeline.config import FOREVER, Source
-from pipeline.model.articles import Draft
+from pipeline.model.articles import ArticleStatus, Draft
 from pipeline.model.sources import PassedState, SourceKind
 from pipeline.store import Connection, articles, passed
 from pipeline.store.articles import Acceptance
@@ -157,6 +157,8 @@ def _revise_known(
         if match is None:
             new.append(draft)
             continue
+        if match.status is ArticleStatus.WITHDRAWN:
+            continue  # what was taken back stays so, and takes no words or topics on again
         kept = replace(draft, guid=draft.guid or match.guid, url_key=draft.url_key or match.url_key)
         if verdict is Verdict.UPDATED:
             if _reads_pages(source, seen, draft):  # it has to be read again before anything is told of it

@@ -86,6 +86,8 @@ def decide_article(draft: Draft, known: Known | None) -> Verdict:
     """Compare a draft with the known article it matched. A lost guid or address is no move: the old one stays."""
     if known is None:
         return Verdict.NEW
+    if known.status is ArticleStatus.WITHDRAWN:
+        return Verdict.SAME  # what was taken back stays so, whatever its source makes of it
     if draft.pointer:
         return Verdict.SAME  # an address says nothing of the words that stand there
     if draft.content_hash != known.content_hash:

@@ -18,7 +18,7 @@ from pipeline.compose.freeze import freeze
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError, TemplateError
-from pipeline.model.articles import Article
+from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.frozen import Frozen, fragments
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import Digest, DigestStatus
@@ -84,10 +84,10 @@ def selection_subject(
 ) -> tuple[str, str]:
     """(subject, preheader) for one selection. A subject that fails for these articles becomes the newsletter's title:
     the digest is frozen by now, and a plain subject is better than no mail."""
-    by_id = {a.id: a for a in frozen}
-    views = [plain_view(by_id[i], public_url=head.page.public_url) for i in selection.ids]
+    by_id = {a.id: a for a in frozen if a.status is ArticleStatus.ACCEPTED}
+    views = [plain_view(by_id[i], public_url=head.page.public_url) for i in selection.ids if i in by_id]
     try:
-        subject = templates.subject(head.subject, page=head.page, articles=views)
+        subject = templates.subject(head.subject, page=head.page, articles=views) if views else ""
     except TemplateError:
         subject = ""
     return subject or head.page.newsletter_title, preheader(views)
@@ -156,6 +156,8 @@ def _fill(connection: Connection, templates: Templates, batch: Batch, now: datet
     head = Letterhead.from_json(facts.settings)
     frozen = digests.frozen_articles(connection, batch.digest_id)
     told = [article for article, _ in frozen]
+    # what was taken down since the freeze is told to nobody; an earlier telling of it counts all the same
+    frozen = [(article, how) for article, how in frozen if article.status is ArticleStatus.ACCEPTED or not how.fresh]
     digest_facts = DigestFacts(
         from_seq=facts.from_seq, cut_seq=facts.cut_seq, capped=facts.capped, rules=head.rules,
         candidates=[how for _, how in frozen],

@@ -14,7 +14,7 @@ from pipeline.mail.tokens import UNSUBSCRIBE, Keyring
 from pipeline.model.frozen import Frozen, thaw
 from pipeline.model.letterhead import Letterhead
 from pipeline.render.views import format_date
-from pipeline.store import Row, digests
+from pipeline.store import Row, digests, meta
 from pipeline.store.deliveries import Claimed
 from pipeline.store.engine import Store
 
@@ -70,6 +70,16 @@ class Letters:
 
     store: Store
     _known: dict[int, Letter] = field(default_factory=dict)
+    _taken_down: int = 0
+
+    def refresh(self) -> None:
+        """Forget what is in memory where something was taken down since: what was claimed before that is given back,
+        so it is enough to ask after each claim."""
+        with self.store.read() as connection:
+            taken_down = meta.counter(connection, meta.TAKEN_DOWN)
+        if taken_down != self._taken_down:
+            self._known.clear()
+            self._taken_down = taken_down
 
     def get(self, digest_id: int, selection_id: int | None = None) -> Letter:
         known = self._known.get(digest_id)

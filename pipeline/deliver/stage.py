@@ -85,6 +85,7 @@ def deliver(outbox: Outbox) -> Delivered:
             except TransportError as error:
                 done.stopped = str(error)
                 break
+            letters.refresh()
             _send(outbox, connection, letters, claimed, done)
     finally:
         if connection is not None:

@@ -14,7 +14,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from html import escape
@@ -336,6 +336,11 @@ def fragments(frozen: Frozen) -> list[FragmentRow]:
     for note in frozen.notes:
         rows.append(_row("note", len(rows), "note", "", "", note.article_id, note.reason, b""))
     return rows
+
+
+def with_body(row: FragmentRow, body: str) -> FragmentRow:
+    """The same row with another text in it."""
+    return replace(row, body=body, qp=(qp := joinable_qp(body)), sha256=_hash(body, qp))
 
 
 def thaw(rows: Iterable[FragmentRow], nonce: str) -> Frozen:

@@ -256,6 +256,12 @@ def give_back(connection: Connection, worker: str, now: datetime) -> int:
                       now=now, lease=""))
 
 
+def give_back_all(connection: Connection, digest_ids: Collection[int], now: datetime) -> int:
+    """Take claimed deliveries of digests out of every worker's hands: their messages have to be made anew."""
+    return len(_shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED,
+                      deliveries.c.digest_id.in_(list(digest_ids)), now=now, lease=""))
+
+
 def handed_by(connection: Connection, worker: str) -> list[Handed]:
     """What a dead worker had handed over and not recorded."""
     rows = connection.execute(

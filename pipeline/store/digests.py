@@ -155,7 +155,8 @@ def store_content(
 
 
 def frozen_articles(connection: Connection, digest_id: int) -> list[tuple[Article, Candidate]]:
-    """The digest's articles in display order as they were at the freeze, without their HTML (the fragments have it)."""
+    """The digest's articles in display order as they were at the freeze, without their HTML (the fragments have it).
+    Of one that was taken down since then nothing is left; it counts as withdrawn."""
     rows = connection.execute(
         select(digest_articles).where(digest_articles.c.digest_id == digest_id).order_by(digest_articles.c.position))
     frozen = []
@@ -164,8 +165,8 @@ def frozen_articles(connection: Connection, digest_id: int) -> list[tuple[Articl
             id=row.article_id, source=row.source, source_title=row.source_title, guid="", url=row.url, title=row.title,
             author=row.author, summary=row.summary, html="", published_at=row.published_at,
             first_seen_at=row.published_at, updated_at=row.published_at, accepted_seq=row.accepted_seq,
-            accepted_at=None, status=ArticleStatus.ACCEPTED, story=row.story, revision=row.revision,
-            topics=tuple(row.topics), language=row.language,
+            accepted_at=None, status=ArticleStatus.ACCEPTED if row.title else ArticleStatus.WITHDRAWN, story=row.story,
+            revision=row.revision, topics=tuple(row.topics), language=row.language,
         )
         frozen.append((article, candidate(article, fresh=row.kind == FRESH, told=row.told)))
     return frozen

@@ -11,6 +11,7 @@ ACCEPTED = "accepted_seq"
 EVENTS = "event_seq"
 ARTICLES = "article_id"
 DECLARED = "declared_sources"
+TAKEN_DOWN = "taken_down"   # how often frozen content was changed after all: what was read before must be read again
 OUTGOING_STOPPED = "outgoing_stopped"
 KEY_FINGERPRINT = "key_fingerprint"
 

@@ -1,0 +1,78 @@
+"""What stands in a frozen digest instead of an article that was taken down."""
+
+from __future__ import annotations
+
+import pytest
+from lxml import html as lxml_html
+
+from pipeline.model.frozen import (
+    CONTENTS,
+    FragmentRow,
+    Frozen,
+    Piece,
+    PieceKind,
+    fragment,
+    fragments,
+    literal,
+    thaw,
+    web_html,
+    with_body,
+)
+from pipeline.model.withdrawn import ELSEWHERE, WORDS, withdrawn, without_link
+
+TR = ('\n<tr><td class="article pad" id="secret" title="secret" style="padding:0 1px; background:url(secret.png)" '
+      "align='left'><p>secret</p><table><tr><td>secret</td></tr></table></td></tr>\n")
+
+
+def row(body: str, part: str = "html", name: str = "articles") -> FragmentRow:
+    return with_body(FragmentRow(part, 7, "fragment", name, "", 5, "", b"", ""), body)
+
+
+@pytest.mark.parametrize(("body", "left"), [
+    (TR, '<tr><td class="article pad" align="left"><p>{}</p></td></tr>\n'),
+    ('<li class="contents"><a href="#a5">secret</a></li>', '<li class="contents">{}</li>\n'),
+    ('<!-- secret --><div style="margin:1px">\n<div>secret</div></div>',
+     '<div style="margin:1px"><div><p>{}</p></div></div>\n'),
+    ("<h2>secret</h2><p>secret</p>", "<p>{}</p>\n"),
+    ("secret", "<p>{}</p>\n"),
+    ("", "<p>{}</p>\n"),
+    ('<td title=">secret">x', "<td><p>{}</p></td>\n"),
+    ("<div " * 5, "<p>{}</p>\n"),
+    ("<div>" * 300 + "secret", "<div>" * 8 + "<p>{}</p>" + "</div>" * 8 + "\n"),
+])
+def test_its_frame_stays_and_all_that_was_in_it_goes(body: str, left: str) -> None:
+    made = withdrawn(row(body))
+    assert made.body == left.replace("{}", WORDS)
+    assert (made.ordinal, made.name, made.article_id, made.part) == (7, "articles", 5, "html")
+    lxml_html.fragment_fromstring(made.body, create_parent="div")
+
+
+def test_plain_text_says_it_too() -> None:
+    assert withdrawn(row("secret\n------\n\nsecret", "text")).body == f"{WORDS}\n\n\n"
+    assert withdrawn(row("* secret\n", "text", CONTENTS)).body == f"* {WORDS}\n"
+
+
+def test_a_digest_still_joins() -> None:
+    slot = (Piece(PieceKind.SLOT, "articles"),)
+    frozen = Frozen("nonce123", (literal("<table>"), *slot, literal("</table>\n")), (literal("x"), *slot), {
+        ("articles", 5): fragment("articles", 5, TR, "secret\n"), ("articles", 6): fragment("articles", 6, "B", "b\n")})
+    rows = [withdrawn(r) if r.article_id == 5 else r for r in fragments(frozen)]
+    again = thaw(rows, "nonce123")
+    assert "secret" not in web_html(again, [5, 6]) + str(rows)
+    assert web_html(again, [5, 6]).count(WORDS) == 1
+
+
+def test_others_say_no_more_where_it_could_be_read() -> None:
+    url, title = "https://x.example/a?b=1&c=2", "The <North>"
+    html = ('<h2>The &lt;North&gt; wind</h2><p class="also">Also in <a style="x" href="https://x.example/a?b=1&amp;c=2">'
+            'The &lt;North&gt;</a>, <a href="https://y.example/">Y</a></p>')
+    made = without_link(row(html), url, title)
+    assert made.body == (f'<h2>The &lt;North&gt; wind</h2><p class="also">Also in {ELSEWHERE}, '
+                         '<a href="https://y.example/">Y</a></p>')
+    assert without_link(row("<p>Also in The &lt;North&gt;</p>\n"), url, title).body == f"<p>Also in {ELSEWHERE}</p>\n"
+    assert without_link(row("<p>Also in The &lt;North&gt;, Y</p>"), "", title).body == f"<p>Also in {ELSEWHERE}, Y</p>"
+    text = f"The <North> wind\n----\n\nAlso in The <North>: {url}\n\n"
+    assert without_link(row(text, "text"), url, title).body == f"The <North> wind\n----\n\nAlso in {ELSEWHERE}\n\n"
+    assert without_link(row("Also in The <North>\n", "text"), "", title).body == f"Also in {ELSEWHERE}\n"
+    other = row("<p>Nothing of it</p>")
+    assert without_link(other, url, title) is other
