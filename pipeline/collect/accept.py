@@ -223,9 +223,11 @@ def _wanted(
         return []
     rows = {row.url_key: row for row in articles.known(connection, state.id, [p.draft for p in seen.pointers])}
     for draft in (p.draft for p in seen.pointers):
-        if draft.url_key in rows and (more := [t for t in draft.topics if t not in rows[draft.url_key].topics]):
+        row = rows.get(draft.url_key)
+        if row and row.status is not ArticleStatus.WITHDRAWN and (
+                more := [topic for topic in draft.topics if topic not in row.topics]):
             # which of its topics came from its page and which from the operator is not known: none is taken away
-            articles.file_under(connection, rows[draft.url_key].id, [*rows[draft.url_key].topics, *more])
+            articles.file_under(connection, row.id, [*row.topics, *more])
     met = rows.keys() | {key for key, row in before.items() if not _is_open(row)}
     judged = wanted(seen.pointers, met, kind=seen.kind, first_poll=state.first_polled_at is None,
                     backlog=None if source.backlog == FOREVER else source.backlog, now=now, limit=PAGES_AT_FIRST,

@@ -117,6 +117,8 @@ def _discover(
         not_a_feed = error
     else:
         return _found(reading, SourceKind.FEED)
+    if source.selector:  # whoever wrote it knows that it is a page which lists articles, however it looks
+        return _found(_listing(source, state, response, tools, now, poll), SourceKind.PAGE)
     if named := _named_feed(source, state, response, tools, now, poll):
         return named
     glance = _look(source, response, tools, now)

@@ -20,7 +20,7 @@ from pipeline.collect.rules import Take, decide_rules
 from pipeline.collect.waiting import Waiting, from_json, retry_after
 from pipeline.config import FOREVER, Source
 from pipeline.errors import BroadsheetError, StoreError
-from pipeline.model.articles import Draft
+from pipeline.model.articles import ArticleStatus, Draft
 from pipeline.model.sources import PassedState
 from pipeline.net.fetch import HttpStatusError, Request
 from pipeline.store import Connection, articles, passed
@@ -161,6 +161,8 @@ def _revise(
 ) -> None:
     """Without its page a changed article keeps the text it had: the source's own words are only part of it."""
     before = articles.by_id(connection, row.article_id or 0)
+    if before.status is ArticleStatus.WITHDRAWN:  # taken back while its page was waited for
+        return
     if not has_page and before.text_note == FROM_PAGE:
         draft = replace(draft, html=before.html, summary=before.summary, text_note=before.text_note)
     articles.revise(connection, before.id, draft, now, changed=describe_change(before, draft))

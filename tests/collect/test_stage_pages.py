@@ -7,12 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pipeline.collect import stage
 from pipeline.collect.waiting import AGAIN_WITH_TEXT
 from pipeline.model.sources import PassedState
 from pipeline.store.schema import article_revisions
+from pipeline.store.schema import articles as rows
 
 FULL = "full_text = true"
 DAILY = f'{FULL}\nevery = "1d"'
@@ -23,9 +24,9 @@ def changes(room: Any, title: str) -> list[str]:
     """What is told of an article's revisions after the first."""
     article = room.stored()[title]
     with room.site.app.store.read() as connection:
-        rows = connection.execute(select(article_revisions).where(article_revisions.c.article_id == article.id)
-                                  .order_by(article_revisions.c.revision)).all()
-    return [row.changed for row in rows[1:]]
+        told = connection.execute(select(article_revisions.c.changed).where(
+            article_revisions.c.article_id == article.id).order_by(article_revisions.c.revision)).scalars().all()
+    return list(told[1:])
 
 
 def identity(room: Any, title: str) -> tuple[str, str]:
@@ -81,6 +82,16 @@ def test_the_page_s_text_is_stored_under_the_feed_s_identity_and_a_change_reads_
     town.places["/a"] += b"<!-- once more -->"
     poll = room.after(hours=7)["a"]
     assert (poll.updated, poll.same, poll.pages) == (0, 3, 0)
+    assert room.passed() == {}
+    # what is taken back while its page is waited for takes no words on again
+    town.places["/a"] = words.rss(base, "The bridge", "The tower", "The gate", date=room.site.now)
+    town.places["/The-bridge"] = 503
+    room.after(hours=7)
+    with room.site.app.store.write() as connection:
+        connection.execute(update(rows).where(rows.c.id == bridge.id).values(status="withdrawn", html=""))
+    town.places["/The-bridge"] = words.page("The bridge")
+    assert room.after(minutes=15)["a"].updated == 0
+    assert room.stored()["The bridge"].html == ""
     assert room.passed() == {}
 
 
