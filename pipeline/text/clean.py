@@ -92,7 +92,7 @@ def clean_html(source: str, *, base_url: str = "") -> str:
     clean = _cleaner().clean
     for _ in range(_PASSES):
         text = _own_rules(_with_attributes(clean(text), base_url))
-        if _OVERLAY not in text and settled(text):
+        if settled(text):
             return text
         if deepest(text) > MAX_DEPTH:
             text = shallow(text)

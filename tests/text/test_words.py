@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.text.clean import clean_html
-from pipeline.text.words import LONGEST_WORD, lead_text, summarise, text_with_links, visible_text
+from pipeline.text.words import LONGEST_WORD, lead_text, read_words, summarise, text_with_links, visible_text
 
 ARTICLE = clean_html(
     '<h2>Bread</h2><p>Mix <a href="https://example.org/flour">the flour</a>,<br>then <q>wait</q>.</p>'
@@ -32,6 +32,13 @@ def test_visible_text_parts_blocks_and_keeps_the_lines_of_code() -> None:
     assert text.startswith("Bread\n\nMix the flour, then wait.\n\nsalt\n\nwater")
     assert "for x in y:\n    knead(x)" in text
     assert "500 flour" in text
+
+
+@pytest.mark.parametrize("blank", ["&nbsp;", "&nbsp;&nbsp;", "\u00a0", "\u2003", " \t", "\n", "<br>", " <b> </b>"])
+def test_blanks_of_every_kind_are_one(blank: str) -> None:
+    html = clean_html(f"<p>{blank}a{blank}é{blank}</p><pre>b{blank}b</pre>")
+    assert read_words(html).line == "a é b b"
+    assert visible_text(html).startswith("a é\n\nb")
 
 
 def test_the_lead_is_running_text() -> None:
