@@ -103,16 +103,18 @@ def overwrite(store: Store) -> None:
 
 
 def _unlink(connection: Connection, source_id: int) -> None:
-    """Other sources' articles of the same story say "also in", and lead here."""
-    story = func.coalesce(articles.c.story_id, articles.c.id)
-    told = connection.execute(
-        select(articles.c.url, sources.c.title, sources.c.slug, story.label("story"))
-        .join(sources, sources.c.id == articles.c.source_id).where(_not_yet(source_id))).all()
+    """Other sources' articles of the same story say "also in", and lead here: to where it is, or was at a freeze."""
+    story = func.coalesce(articles.c.story_id, articles.c.id).label("story")
+    name = func.coalesce(func.nullif(sources.c.title, ""), sources.c.slug).label("name")
+    now_at = select(story, articles.c.url, name)
+    now_at = now_at.join(sources, sources.c.id == articles.c.source_id).where(_not_yet(source_id))
+    once_at = select(story, digest_articles.c.url, digest_articles.c.source_title.label("name"))
+    once_at = once_at.join(articles, articles.c.id == digest_articles.c.article_id).where(_not_yet(source_id))
     links: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-    for row in told:
-        links[row.story].append((row.url, row.title or row.slug))
+    for row in connection.execute(now_at.union(once_at).order_by("story", "url")):
+        links[row.story].append((row.url, row.name))
     others = connection.execute(
-        select(articles.c.id, story.label("story")).where(
+        select(articles.c.id, story).where(
             articles.c.source_id != source_id, story.in_(select(story).where(_not_yet(source_id))))).all()
     for other in others:
         for url, title in links[other.story]:
