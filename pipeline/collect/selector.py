@@ -66,6 +66,11 @@ def select(root: Element, selector: str, *, subject: str) -> list[Element]:
     return [element for element in page.elements if any(test(element) for test in tests)]
 
 
+def check_selector(selector: str, *, subject: str) -> None:
+    """Raise ParseError for what `select` would not understand, without a page."""
+    select(etree.Element("html"), selector, subject=subject)
+
+
 class _Page:
     """The page's elements, all held: lxml gives an element another face each time, unless one is kept."""
 

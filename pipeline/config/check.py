@@ -20,6 +20,7 @@ from pipeline.schedules import check_zone, parse_schedule
 VERSION = 1
 MANUAL = "manual"  # the slot of a digest made by hand
 KINDS = ("sources", "feeds", "newsletters")
+FOR_ADDRESSES = ("selector", "full_text", "allow_networks")
 SMALLEST_NETWORK = {4: 8, 6: 16}  # prefix lengths; anything wider is nearly the whole Internet
 
 
@@ -32,6 +33,7 @@ def check_document(document: Mapping[str, Any], problems: Problems) -> None:
         _check_names(document, (kind,), problems)
     for path, source in _each(document, ("sources",)):
         _check_source(path, source, problems)
+    _check_addresses(document, problems)
     for kind in ("feeds", "newsletters"):
         for path, wanted in _each(document, (kind,)):
             _check_select(document, (*path, "select"), wanted.get("select"), problems)
@@ -69,6 +71,11 @@ def _check_source(path: KeyPath, source: Mapping[str, Any], problems: Problems) 
         problems.add((*path, "folder"), "a source has either url or folder, not both")
     if "url" not in source and "folder" not in source:
         problems.add(path, 'needs a url = "https://…" or a folder = "…"')
+    _check_kind(path, source, problems)
+    excluded = {name for _, name in _texts(source, path, "exclude")}
+    for place, name in _texts(source, path, "include"):
+        if name in excluded:
+            problems.warn(place, f"stands in exclude too, which wins: {problems.shown(place)} is never taken")
     networks = source.get("allow_networks")
     for number, written in enumerate(networks if isinstance(networks, list) else []):
         try:
@@ -77,6 +84,35 @@ def _check_source(path: KeyPath, source: Mapping[str, Any], problems: Problems) 
             continue  # its own problem
         if network.prefixlen < SMALLEST_NETWORK[network.version]:
             problems.warn((*path, "allow_networks", number), "lets this source reach nearly every address, yours too")
+
+
+def _check_kind(path: KeyPath, source: Mapping[str, Any], problems: Problems) -> None:
+    """Keys that mean nothing for what the source is, and would be believed to work."""
+    kind = source.get("kind", "auto")
+    if "folder" in source:
+        if kind not in ("auto", "folder"):
+            problems.add((*path, "kind"), 'a folder is of the kind "folder"; leave kind out')
+        for key in FOR_ADDRESSES:
+            if source.get(key):
+                problems.add((*path, key), "is for sources with an address; a folder has no use for it")
+    elif kind == "folder":
+        problems.add((*path, "kind"), 'is for a source with a folder = "…", not with a url')
+    elif source.get("selector") and kind not in ("auto", "page"):
+        written = problems.shown((*path, "kind"))
+        problems.add((*path, "selector"), f'is for pages that list articles: kind = "page", not {written}')
+
+
+def _check_addresses(document: Mapping[str, Any], problems: Problems) -> None:
+    """Two sources with one address: each article would be there twice."""
+    first: dict[str, KeyPath] = {}
+    for path, source in _each(document, ("sources",)):
+        url = source.get("url")
+        if isinstance(url, str) and url:
+            same = url.partition("://")[2].rstrip("/").casefold()
+            if same in first:
+                line = line_of(problems.lines, (*first[same], "url"))
+                problems.warn((*path, "url"), f"is the address of {spell(first[same])} on line {line} too")
+            first.setdefault(same, path)
 
 
 def _check_select(document: Mapping[str, Any], path: KeyPath, wanted: Any, problems: Problems) -> None:

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 
 from pipeline.app import App, assemble, shipped
+from pipeline.collect.selector import check_selector
 from pipeline.config import Config, Newsletter
 from pipeline.deliver.choice import transport_for
+from pipeline.desk.standing import Mood, standings
 from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.subscribers import SubscriptionStatus
+from pipeline.net.guard import check_address, check_url
 from pipeline.render.contract import SAMPLE_PAGE, sample_article
 from pipeline.render.templates import Templates
 from pipeline.store import Connection, declared, meta, subscribers
 from pipeline.store.engine import Store
+
+MOST_NAMED = 10  # sources in trouble
 
 
 class Verdict(StrEnum):
@@ -41,7 +48,7 @@ def preflight(config: Config) -> list[Finding]:
     return [
         *(Finding("config", text, Verdict.WARNING) for text in config.warnings),
         Finding("config", f"{config.path} is in order"),
-        *_folders(config), *_templates(config), *_database(config),
+        *_folders(config), *_addresses(config), *_templates(config), *_database(config),
     ]
 
 
@@ -74,6 +81,37 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding(area, f"{source.folder} can be read")
     if config.feeds:
         yield _writable("feeds", config.paths.feeds)
+
+
+def _addresses(config: Config) -> Iterator[Finding]:
+    """Sources that can't work, whatever their servers do. Nobody is asked."""
+    bad = 0
+    mine = [source for source in config.sources if source.url and not source.blocked]
+    for source in mine:
+        try:
+            networks = tuple(str(network) for network in source.allow_networks)
+            target = check_url(source.url, networks)
+            with suppress(ValueError):  # a name; where that leads is seen when it is asked
+                check_address(str(ip_address(target.host)), networks, port=target.port, subject=source.url)
+            if source.selector:
+                check_selector(source.selector, subject=source.url)
+        except BroadsheetError as error:
+            bad += 1
+            yield Finding(f"source {source.slug}", str(error), Verdict.PROBLEM)
+    if mine and not bad:
+        number = len(mine)
+        yield Finding("sources", f"{number} {'address' if number == 1 else 'addresses'} that may be asked; `broadsheet "
+                                 "sources` says how they are doing")
+
+
+def _in_trouble(app: App) -> Iterator[Finding]:
+    """Sources that are not asked any more, or have failed for long: what a start would go on with."""
+    found = [one for one in standings(app) if one.mood in (Mood.GONE, Mood.QUARANTINED)]
+    for one in found[:MOST_NAMED]:
+        yield Finding(f"source {one.slug}", f"{one.trouble}; what to do: {one.advice}", Verdict.WARNING)
+    if len(found) > MOST_NAMED:
+        yield Finding("sources", f"{len(found) - MOST_NAMED} more are like that: `broadsheet sources list --trouble`",
+                      Verdict.WARNING)
 
 
 def _writable(area: str, folder: Path) -> Finding:
@@ -138,6 +176,7 @@ def _people(app: App) -> Iterator[Finding]:
     except BroadsheetError as error:
         yield Finding("database", str(error), Verdict.PROBLEM)
         return
+    yield from _in_trouble(app)
     yield Finding("database", f"{app.store.name} is up to date and has its key; {people:,} confirmed subscriptions")
     if stopped:
         yield Finding("mail", f"outgoing mail is stopped: {stopped}; `broadsheet go` lets it out again",

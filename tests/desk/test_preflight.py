@@ -10,6 +10,8 @@ import pytest
 from pipeline import config
 from pipeline.desk.preflight import Verdict, preflight, vanished
 from pipeline.errors import StoreError
+from pipeline.model.sources import SourceStanding
+from pipeline.store import sources
 
 
 def problems(site: Any) -> dict[str, str]:
@@ -81,3 +83,35 @@ def test_a_config_that_would_forget_people_is_refused_and_former_allows_it(
     assert named in problems(site)["database"]
     change(site, new, f"{new}\nformer = [{old.partition('= ')[2]}]")
     vanished(site.app.store, config.load(site.folder / "config.toml", env={}))
+
+
+def test_a_source_that_can_t_be_asked(make_site: Any) -> None:
+    site = make_site()
+    with (site.folder / "config.toml").open("a") as file:
+        for slug, rest in (
+            ("inside", 'url = "http://192.168.1.1/feed"'), ("port", 'url = "https://x.example:25/"'),
+            ("selector", 'url = "https://x.example/a"\nselector = "main >"'),
+            ("fine", 'url = "http://192.168.1.1:8080/"\nallow_networks = ["192.168.0.0/16"]\nselector = "main a"'),
+            ("blocked", 'url = "http://10.0.0.1/"\nblocked = true'),
+        ):
+            file.write(f'[[sources]]\nslug = "{slug}"\n{rest}\n')
+    found = problems(site)
+    assert found.keys() == {"source inside", "source port", "source selector"}
+    assert "only public addresses are fetched" in found["source inside"]
+    assert "port 25" in found["source port"]
+    assert "'main >' is no CSS" in found["source selector"]
+
+
+def test_sources_that_are_not_asked_any_more_are_named(make_site: Any, basic_config: str) -> None:
+    slugs = [f"s{n:02}" for n in range(14)]
+    site = make_site(basic_config + "".join(
+        f'[[sources]]\nslug = "{s}"\nurl = "https://{s}.example/"\n' for s in slugs))
+    with site.app.store.write() as connection:
+        for slug in slugs[1:]:
+            sources.record_poll(connection, sources.state(connection, slug).id, standing=SourceStanding.GONE,
+                                standing_reason="it says so (410)", next_poll_at=None)
+    found = [f for f in preflight(site.app.config) if f.verdict is Verdict.WARNING]
+    assert [f.area for f in found] == [*(f"source {s}" for s in slugs[1:11]), "sources"]
+    assert "gone, and not asked any more: it says so (410)" in found[0].text
+    assert "broadsheet sources remove s01" in found[0].text
+    assert "3 more are like that" in found[-1].text
