@@ -29,7 +29,7 @@ from pipeline.render.views import ArticleView
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [
     *ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "feeds" / "README.md", ROOT / "benchmarks" / "README.md"])
-BENCHMARKS = ["collect", "compose", "deliver", "fulltext", "publish"]
+BENCHMARKS = ["collect", "compose", "deliver", "fulltext", "publish", "scale"]
 
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
@@ -201,9 +201,9 @@ def test_a_benchmark_runs_and_prints_one_object(name: str) -> None:
 def test_each_figure_of_a_benchmark_is_explained(name: str) -> None:
     source = read(f"benchmarks/{name}.py")
     section = read("benchmarks/README.md").partition(f"## {name}")[2].partition("\n## ")[0]
-    figures = re.search(r"figures=\{(.*?)\},\n", source, re.DOTALL)
+    figures = re.findall(r"figures (?:\|= |= )?\{(.*?)\}\n|figures=\{(.*?)\},\n", source, re.DOTALL)
     assert figures
-    for key in re.findall(r'"(\w+)":', figures[1]):
+    for key in re.findall(r'"(\w+)":', " ".join(map("".join, figures))):
         assert f"`{key}`" in section, f"{name}: {key}"
 
 

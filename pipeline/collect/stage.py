@@ -8,6 +8,7 @@ for once; where that fails, each poll is written by itself.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +46,9 @@ OF_ONE_SITE = 30
 
 GROUP = 100
 """Answers in one transaction: it must not keep other writers waiting."""
+
+LINGER_S = 0.1
+"""Seconds that an answer waits for others to be written with: each transaction has its price."""
 
 Progress = Callable[[Poll], None]
 
@@ -176,18 +180,21 @@ class _Round:
         return look_into(source, source.folder, state, self._tools.language, poll, now)
 
     def _group(self) -> tuple[list[Turn[Job]], list[Answer | PageAnswer]]:
-        """Wait for an answer, and take what else is ready."""
+        """Wait for an answer, and a moment for others."""
         turns, group = [], []
+        expected = min(GROUP, self._open.total() - len(self._unreached))
         waiting = self._answers.get()
+        until = time.monotonic() + LINGER_S
         with suppress(Empty):
             while True:
                 if isinstance(waiting, BaseException):
                     raise waiting
                 turns.append(waiting[0])
                 group.append(waiting[1])
-                if len(group) == GROUP:
+                if len(group) == expected:
                     break
-                waiting = self._answers.get_nowait()
+                left = until - time.monotonic()
+                waiting = self._answers.get(timeout=left) if left > 0 else self._answers.get_nowait()
         return turns, group
 
     def _settle(self, turns: list[Turn[Job]], group: list[Answer | PageAnswer]) -> None:
