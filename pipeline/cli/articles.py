@@ -45,7 +45,7 @@ def why(
             _why_not_taken(terminal, found, app.config.site.timezone)
             return
         chapters = tell(gather(app, found, newsletter=newsletter, address=subscriber))
-    terminal.line(f'{found.id}  "{found.title}"', HEADING)
+    terminal.line(f'{found.id}  "{found.title}"' if found.title else f"{found.id}  (taken down)", HEADING)
     for chapter in chapters:
         terminal.line()
         terminal.line(chapter.heading, HEADING)
@@ -81,7 +81,8 @@ def articles_list(
         zone = app.config.site.timezone
     terminal.table(("", "published", "source", "status", "title"), [
         (a.id, local(a.published_at, zone), a.source,
-         a.status if a.mailable or a.status != ArticleStatus.ACCEPTED else "feeds only", a.title) for a in found])
+         a.status if a.mailable or a.status != ArticleStatus.ACCEPTED else "feeds only",
+         a.title or "(taken down)") for a in found])
     reasons = dict.fromkeys(f"{a.source}: {a.reason}" for a in found if a.status is ArticleStatus.HELD and a.reason)
     for reason in reasons:
         terminal.note(f"  held, {reason}")

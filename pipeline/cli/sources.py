@@ -164,7 +164,7 @@ def sources_add(
         found = look(config, url, tuple(allow_network or ()), selector, terminal.now)
         _refuse_known(known, found.url, found.moved_to, slug_wanted=slug)
         table = source_table(found, wanted, known)
-        _tell_found(terminal, found, "It is" if found.url == url else "It leads to")
+        _tell_found(terminal, found, "It is" if found.url.endswith(url) else "It leads to")
     _write(terminal, config, [table], found, ask=not yes, dry_run=dry_run)
 
 
@@ -194,7 +194,7 @@ def _tell_found(terminal: Terminal, found: Looked, verb: str) -> None:
     for text in found.notes[:MOST_SHOWN]:
         terminal.note(f"  {text}")
     if found.alternatives:
-        terminal.line("Also there:")
+        terminal.line("Also there (name one of these instead; the page itself goes with --selector CSS):")
         for other in found.alternatives[:MOST_SHOWN]:
             terminal.line(f"  {other.url}{f'  {other.title}' if other.title else ''}", DIM)
 
@@ -289,7 +289,8 @@ def sources_block(
             _block(config, slug)
     with terminal.app() as app:
         done = take_down(app, known(app, slug), reason)
-    _tell_takedown(terminal, slug, done)
+        mailbox = app.config.mail.maildir if app.config.mail and app.config.mail.transport == "maildir" else None
+    _tell_takedown(terminal, slug, done, mailbox if done.extent.sent else None)
     if done.published.failed:
         leave(PARTLY)
 
@@ -306,10 +307,13 @@ def _block(config: Config, slug: str) -> bool:
 
 
 def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> None:
+    more = f", and what is known of {extent.passed:,} more that were not taken" if extent.passed else ""
+    left = plural(extent.sent, "mail with one of these digests", "mails with one of these digests")
+    gone = f", and {left} left already and can't be taken back" if extent.sent else ""
     terminal.line(f'What "{slug}" gave is taken down: {plural(extent.articles, "article")} in feeds, on the web and in '
-                  f'{plural(len(extent.digests), "digest")}, and what is known of {extent.passed:,} more.', WARN)
-    terminal.line("Their words are deleted from the database. This can't be undone; backups still hold them, and "
-                  f"{plural(extent.sent, 'mail')} with these digests have left already and can't be taken back.", WARN)
+                  f'{plural(len(extent.digests), "digest")}{more}.', WARN)
+    terminal.line(f"Their words are deleted from the database. This can't be undone; backups still hold them{gone}.",
+                  WARN)
     if yes:
         return
     if terminal.as_json or not sys.stdin.isatty():
@@ -320,7 +324,7 @@ def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> N
         leave(0)
 
 
-def _tell_takedown(terminal: Terminal, slug: str, done: Takedown) -> None:
+def _tell_takedown(terminal: Terminal, slug: str, done: Takedown, mailbox: Path | None) -> None:
     extent = done.extent
     terminal.line(f'"{slug}" is blocked, and {plural(extent.articles, "article")} of it taken down.', GOOD)
     if done.digests:
@@ -334,6 +338,8 @@ def _tell_takedown(terminal: Terminal, slug: str, done: Takedown) -> None:
         terminal.problem(f"feed {name}: {text}; `broadsheet publish` tries again")
     for path in done.strays:
         terminal.warn(f"{path} belongs to no feed of config.toml and was left as it is: look whether it holds a copy")
+    if mailbox is not None:
+        terminal.warn(f"{mailbox} holds the mails that were delivered into it: they are yours to keep or delete")
     terminal.result({"slug": slug, "blocked": True, "purged": {
         "articles": extent.articles, "passed": extent.passed, "digests": done.digests, "sent": extent.sent,
         "waiting": extent.waiting, "written": done.published.written, "failed": done.published.failed,

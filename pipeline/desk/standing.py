@@ -67,6 +67,8 @@ def stand(source: Source, state: SourceState, counts: SourceCounts, now: datetim
     """`zone` is the clock on which times in words are told."""
     mood = _mood(state)
     trouble, advice = _trouble(source, state, mood, now, zone)
+    if mood is Mood.BLOCKED and counts.articles:
+        advice += f"; `broadsheet sources block {source.slug} --purge` takes down what it gave"
     kind = state.found_kind if state.kind is SourceKind.AUTO and state.found_kind else str(state.kind)
     asked = state.followed_url or state.feed_url
     usual = state.interval and not state.last_error  # else the reason is that of one longer wait
@@ -95,8 +97,7 @@ def _trouble(source: Source, state: SourceState, mood: Mood, now: datetime, zone
     now_by_hand = f"`broadsheet collect {slug}` tries it now"
     if mood is Mood.BLOCKED:
         return "blocked by you, and not asked", (
-            "nothing; to ask it again take `blocked = true` out of its table in config.toml, to take down what it gave "
-            f"`broadsheet sources block {slug} --purge`")
+            "nothing; to ask it again take `blocked = true` out of its table in config.toml")
     if mood is Mood.GONE:
         return f"gone, and not asked any more: {state.standing_reason}. Its articles stay", (
             f"put its new address into config.toml, or `broadsheet sources remove {slug}`")

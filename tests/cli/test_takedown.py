@@ -166,8 +166,8 @@ def prepare(www: tuple[Path, str]) -> Callable[[Any], None]:
         site.run()
         site.advance(days=1)
         site.subscribe(BEA, start_seq=0)
-        north(folder, item(1, 1), item(2, 1, more="It was changed.", title=f"The {WORDS} that was number 2"), item(3, 2),
-              item(9, 1, more="At the casino."))
+        north(folder, item(1, 1), item(2, 1, more="It was changed.", title=f"The {WORDS} that was number 2"),
+              item(3, 2), item(9, 1, more="At the casino."))
         site.write("two.md", "Article two")
         collect_due(site.app, ["north", "desk"], force=True)
         stop_mail(site, "a test")
@@ -205,12 +205,17 @@ def test_nothing_of_it_is_left(stage: Stage) -> None:
     said = stage.broadsheet(site, "sources", "block", "north", "--purge", "--reason", "a judge said so", "--yes")
     assert said.status == 0, said.all
     assert '"north" is blocked, and 3 articles of it taken down.' in said.out
+    assert "1 mail with one of these digests left already and can't be taken back" in said.out
+    assert "mailbox holds the mails that were delivered into it" in said.err
     assert "blocked = true" in (site.folder / "config.toml").read_text()
     assert stage.holding() == []
     site.close()
 
     said = stage.broadsheet(site, "why", "1")
     assert "its source was taken down: a judge said so" in said.out
+    assert said.out.startswith("1  (taken down)\n")
+    [north_] = stage.broadsheet(site, "sources", "list", "north", "--json").json["sources"]
+    assert (north_["standing"], north_["articles"], north_["new_lately"]) == ("blocked", 0, 0)
     stop_mail(site, "")
     site.send()
     late = site.mails()[sent:]
