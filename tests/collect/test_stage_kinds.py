@@ -125,7 +125,7 @@ def test_what_an_address_turns_out_to_be_is_read_and_remembered(newsroom, town, 
     assert "not there before" in single.html
 
 
-def test_a_feed_that_is_none_one_day_has_failed_and_after_a_week_may_be_something_else(newsroom, town, words) -> None:
+def test_a_feed_that_is_not_there_for_once_is_a_feed_still(newsroom, town, words) -> None:
     room = newsroom(turned="", front="", broken="", hour="")
     base = "https://elsewhere.example/"
     town.places["/turned"] = words.rss(base, *named("Old", 3), date=room.site.now)
@@ -156,7 +156,18 @@ def test_a_feed_that_is_none_one_day_has_failed_and_after_a_week_may_be_somethin
     assert polls["front"].new == 1, "the page names another"
     assert room.state("front").feed_url == town.url("/second.xml")
     assert room.state("turned").found_kind == "feed"
-    poll = room.after(days=7, force=True)["turned"]
+
+
+@pytest.mark.slow
+def test_a_feed_that_is_none_for_a_week_may_be_something_else(newsroom, town, words) -> None:
+    room = newsroom(turned="")
+    town.places["/turned"] = words.rss("https://elsewhere.example/", *named("Old", 3), date=room.site.now)
+    room.poll()
+    town.places["/turned"] = words.listing(*put_pages(town, words, *named("New", 4)))
+    assert "HTML" in room.after(hours=7, force=True)["turned"].error
+    assert room.after(days=6, force=True)["turned"].failed
+    assert room.state("turned").found_kind == "feed"
+    poll = room.after(days=1, force=True)["turned"]
     assert room.state("turned").found_kind == "page"
     assert "no feed any more" in poll.notes[0]
     assert (poll.new, poll.held, poll.pages) == (0, 4, 4)
@@ -229,6 +240,7 @@ def test_rules_are_asked_before_a_page_and_after_it_and_again_when_they_change(n
     assert room.after(hours=26)["feed"].new == 0
 
 
+@pytest.mark.slow
 def test_topics_of_the_operator_reach_what_is_known(newsroom, town, words) -> None:
     room = newsroom(feed="topics = ['old']\n", map="topics = ['old']\n")
     town.places["/feed"] = words.rss("https://elsewhere.example/", "An article", date=room.site.now)
@@ -246,6 +258,7 @@ def test_topics_of_the_operator_reach_what_is_known(newsroom, town, words) -> No
     assert filed == ["new", "new", "old"]
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(reason="an index that stays the same is taken for one whose sitemaps did")
 def test_an_index_that_stays_the_same_may_have_sitemaps_that_do_not(newsroom, town, words) -> None:
     room = newsroom(undated="", today="")
