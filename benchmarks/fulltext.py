@@ -20,8 +20,8 @@ from typing import Any
 from lxml import html as lxml_html
 from measure import Options, Result, article_html, main, medians_s, prose
 
-from pipeline.collect.charset import decode_page
-from pipeline.collect.fulltext import extract
+from pipeline.collect.pages.charset import decode_page
+from pipeline.collect.pages.fulltext import extract
 from pipeline.text.clean import clean_html, visible_text
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "pages"

@@ -17,7 +17,7 @@ from pipeline.cli.terminal import BAD, DIM, GOOD, HEADING, PARTLY, WARN, Termina
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.collect.look import Looked
+    from pipeline.collect.finding.look import Looked
     from pipeline.config import Config
     from pipeline.config.edit import Table
     from pipeline.desk.newsources import Known

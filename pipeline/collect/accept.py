@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 
 from pipeline.collect.changes import describe_change
 from pipeline.collect.decide import Known, KnownIndex, Verdict, decide_article, decide_backlog, decide_flood, match_all
-from pipeline.collect.findings import Pointer
+from pipeline.collect.finding.findings import Pointer
+from pipeline.collect.finding.wanted import Want, wanted
 from pipeline.collect.rules import Take, decide_rules
 from pipeline.collect.waiting import Waiting, as_json, from_json, has_page
-from pipeline.collect.wanted import Want, wanted
 from pipeline.config import FOREVER, Source
 from pipeline.model.articles import ArticleStatus, Draft
 from pipeline.model.sources import PassedState, SourceKind

@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.accept import Poll, Seen
-from pipeline.collect.children import Stopped
-from pipeline.collect.linkheader import with_link_header
-from pipeline.collect.manners import (
+from pipeline.collect.children.pool import Stopped
+from pipeline.collect.manners.intervals import (
     HOURLY,
     Interval,
     Rhythm,
@@ -27,7 +26,8 @@ from pipeline.collect.manners import (
     decide_validators,
     next_poll,
 )
-from pipeline.collect.moves import (
+from pipeline.collect.manners.linkheader import with_link_header
+from pipeline.collect.manners.moves import (
     PATIENCE,
     Move,
     MoveVerdict,
@@ -36,8 +36,8 @@ from pipeline.collect.moves import (
     decide_move_back,
     same_address,
 )
-from pipeline.collect.pace import site_of
-from pipeline.collect.quarantine import count_offences, decide_quarantine
+from pipeline.collect.manners.pace import site_of
+from pipeline.collect.manners.quarantine import count_offences, decide_quarantine
 from pipeline.collect.readings import Reading, Tools, read_document
 from pipeline.config import Source
 from pipeline.errors import BroadsheetError, FetchError, Refused

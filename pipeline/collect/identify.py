@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from pipeline.collect.extras import legal_extras
+from pipeline.collect.reading.extras import legal_extras
 from pipeline.model.articles import Draft, Enclosure, Found, Show
 from pipeline.text.clean import clean_html, read_words, summarise, words_of
 from pipeline.text.legal import one_line

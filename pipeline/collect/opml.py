@@ -14,7 +14,7 @@ from typing import Any
 import listparser
 from lxml import etree
 
-from pipeline.collect.charset import decode_page
+from pipeline.collect.pages.charset import decode_page
 from pipeline.errors import ParseError
 from pipeline.text.legal import legal_text, one_line
 

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.collect.accept import Poll, Seen
-from pipeline.collect.answers import FeedRead, PageDraft
-from pipeline.collect.children import Children, TooCostly
-from pipeline.collect.findings import Glance, Pointer, PointersRead
-from pipeline.collect.manners import Rhythm, decide_rhythm
-from pipeline.collect.places import choose_children
-from pipeline.collect.robots_cache import RobotsCache
+from pipeline.collect.children.answers import FeedRead, PageDraft
+from pipeline.collect.children.pool import Children, TooCostly
+from pipeline.collect.finding.findings import Glance, Pointer, PointersRead
+from pipeline.collect.finding.places import choose_children
+from pipeline.collect.manners.intervals import Rhythm, decide_rhythm
+from pipeline.collect.pages.robots_cache import RobotsCache
 from pipeline.config import Source
 from pipeline.errors import BroadsheetError, ParseError
 from pipeline.model.articles import Draft

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pipeline.collect.accept import New, Poll, count_new
-from pipeline.collect.answers import PageDraft
 from pipeline.collect.changes import describe_change
-from pipeline.collect.children import Stopped
+from pipeline.collect.children.answers import PageDraft
+from pipeline.collect.children.pool import Stopped
 from pipeline.collect.decide import Known, KnownIndex, decide_backlog, match
 from pipeline.collect.readings import Tools
 from pipeline.collect.rules import Take, decide_rules

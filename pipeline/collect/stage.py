@@ -18,17 +18,18 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from pipeline.collect.accept import New, Poll, accept
-from pipeline.collect.ask import Answer, ask, whereabouts
-from pipeline.collect.children import Children, Stopped
-from pipeline.collect.documents import look_into
-from pipeline.collect.manners import ours_is_down
-from pipeline.collect.pace import Pace, Turn, is_own, site_of
+from pipeline.collect.ask import MAX_ERROR, Answer, ask, whereabouts
+from pipeline.collect.children.pool import Children, Stopped
+from pipeline.collect.folders.documents import look_into
+from pipeline.collect.manners.intervals import HOURLY, decide_retry, next_poll, ours_is_down
+from pipeline.collect.manners.pace import Pace, Turn, is_own, site_of
+from pipeline.collect.pages.robots_cache import RobotsCache
 from pipeline.collect.readings import Tools
 from pipeline.collect.readpages import PageAnswer, accept_page, ask_for_page
-from pipeline.collect.robots_cache import RobotsCache
+from pipeline.collect.waiting import from_json, retry_after
 from pipeline.config import Config, Source
 from pipeline.errors import StoreError
-from pipeline.model.sources import SourceStanding
+from pipeline.model.sources import PassedState, SourceStanding
 from pipeline.net.fetch import Fetcher
 from pipeline.store import articles, meta, passed, sources, websub
 from pipeline.store.engine import Store
@@ -99,8 +100,7 @@ def _due(store: Store, config: Config, now: datetime, slugs: Collection[str], *,
         else:
             found = [state for state in sources.due(connection, now, MOST_AT_ONCE) if state.slug in by_slug]
         pushed = websub.pushed_sources(connection, now)
-        asked = {state.slug for state in found}
-        waiting = [slug for slug in passed.sources_waiting(connection, now) if slug in by_slug and slug not in asked]
+        waiting = [slug for slug in passed.sources_waiting(connection, now) if slug in by_slug]
         states = sources.states(connection, waiting) if waiting else {}
         pages = [Job(by_slug[slug], states[slug], row) for slug in waiting
                  for row in passed.waiting(connection, states[slug].id, now, PAGES_EACH)]
@@ -134,6 +134,7 @@ class _Round:
         self._answers: SimpleQueue[tuple[Turn[Job], Answer | PageAnswer] | BaseException] = SimpleQueue()
         self._polls: dict[str, Poll] = {}          # by slug
         self._open: Counter[str] = Counter()       # answers that each source still waits for
+        self._pages: set[tuple[int, str]] = set()  # that were asked for
         self._unreached: list[Answer] = []         # while nobody at all has answered, it may be our own network
         self._reached = False
 
@@ -159,6 +160,8 @@ class _Round:
         slug = job.source.slug
         self._polls.setdefault(slug, Poll(slug, pages_only=job.page is not None))
         self._open[slug] += 1
+        if job.page is not None:
+            self._pages.add((job.state.id, job.page.key))
         self._pace.put(job, job.site)
 
     def _work(self) -> None:
@@ -238,8 +241,10 @@ class _Round:
             for answer in group:
                 try:
                     write_answers(self._store, [answer])
-                except StoreError as error:  # nothing of it is stored, and it is read again when it is due again
+                except StoreError as error:
                     answer.poll.error = str(error)
+                    with suppress(StoreError):  # where nothing can be written, this can't either
+                        write_failure(self._store, answer, error)
 
     def _pages_of(self, group: list[Answer | PageAnswer]) -> list[Job]:
         asked = [answer for answer in group if isinstance(answer, Answer) and answer.poll.waiting]
@@ -249,7 +254,8 @@ class _Round:
             states = sources.states(connection, [answer.source.slug for answer in asked])
             return [Job(answer.source, states[answer.source.slug], row) for answer in asked
                     if answer.source.slug in states
-                    for row in passed.waiting(connection, answer.state.id, answer.at, PAGES_EACH)]
+                    for row in passed.waiting(connection, answer.state.id, answer.at, PAGES_EACH)
+                    if (answer.state.id, row.key) not in self._pages]
 
 
 def write_answers(store: Store, answers: Sequence[Answer | PageAnswer]) -> None:
@@ -275,6 +281,26 @@ def write_answers(store: Store, answers: Sequence[Answer | PageAnswer]) -> None:
         sources.record_polls(connection, records)
     for poll, counted in done:  # only now: what is not committed did not happen
         poll.add(counted)
+
+
+def write_failure(store: Store, answer: Answer | PageAnswer, error: StoreError) -> None:
+    """What came could not be stored: a failure like any other, or it would be asked for again in each round."""
+    state, told = answer.state, str(error)[:MAX_ERROR]
+    with store.write() as connection:
+        if isinstance(answer, PageAnswer):
+            attempts = answer.row.attempts + 1
+            waits = from_json(answer.row.draft, answer.row)
+            wait = retry_after(waits, attempts) if waits else None
+            passed.record(connection, state.id, [replace(
+                answer.row, attempts=attempts, reason=f"it could not be stored: {told}",
+                state=answer.row.state if wait else PassedState.FAILED, retry_at=answer.at + wait if wait else None)],
+                answer.at)
+            return
+        failures = state.failures + 1
+        waiting = decide_retry(answer.source.every or state.interval or HOURLY, failures)
+        sources.record_poll(connection, state.id, last_polled_at=answer.at, failures=failures, last_error=told,
+                            failing_since=state.failing_since or answer.at, interval_reason=waiting.reason,
+                            next_poll_at=next_poll(answer.at, waiting, 0.0))
 
 
 def _still_meant(asked: SourceState, now: SourceState) -> bool:

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.app import fetcher_for, utc_now
-from pipeline.collect.children import Children
-from pipeline.collect.look import Looked, look_at
+from pipeline.collect.children.pool import Children
+from pipeline.collect.finding.look import Looked, look_at
 from pipeline.collect.opml import Outline
 from pipeline.config import Config, load_text
 from pipeline.config.edit import Table, read_written, with_sources

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from pipeline.app import App, assemble, shipped
-from pipeline.collect.selector import check_selector
+from pipeline.collect.finding.selector import check_selector
 from pipeline.config import Config, Newsletter
 from pipeline.deliver.choice import transport_for
 from pipeline.desk.standing import Mood, standings

@@ -9,7 +9,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from pipeline.app import App
-from pipeline.collect.manners import say, say_times
+from pipeline.collect.manners.intervals import say, say_times
 from pipeline.config import Source
 from pipeline.model.sources import SourceKind, SourceStanding
 from pipeline.store import source_counts, sources

@@ -18,7 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from pipeline.app import App
-from pipeline.collect.websub import why_no_hubs
+from pipeline.collect.manners.websub import why_no_hubs
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.slots import job_name

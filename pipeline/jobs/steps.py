@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
-from pipeline.collect import websub
 from pipeline.collect.accept import Poll
+from pipeline.collect.manners import websub
 from pipeline.collect.stage import collect
 from pipeline.collect.suggest import suggest
 from pipeline.compose.stage import Parts, compose, fill_batches

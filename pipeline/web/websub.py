@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from pipeline.collect import websub
-from pipeline.collect.websub import Signature
+from pipeline.collect.manners import websub
+from pipeline.collect.manners.websub import Signature
 from pipeline.store.websub import HubState
 from pipeline.web.answers import NEVER, Missing
 from pipeline.web.site import Site

@@ -133,7 +133,6 @@ def test_what_one_source_spoils_is_its_own(newsroom, town, words, monkeypatch) -
     assert room.state("good").next_poll_at > room.site.now
 
 
-@pytest.mark.xfail(reason="what could not be written is asked for again in each round")
 def test_what_could_not_be_written_is_a_failure_like_any_other(newsroom, town, words) -> None:
     room = newsroom(a="", b="full_text = true")
     town.places["/a"] = words.rss(ELSEWHERE, "Poisoned", date=room.site.now)

@@ -13,9 +13,9 @@ from typing import Any
 import feedparser
 import pytest
 
-from pipeline.collect.extract import extract_document
+from pipeline.collect.folders.extract import extract_document
 from pipeline.collect.identify import EARLIEST, FUTURE, make_draft, make_drafts
-from pipeline.collect.parse import parse_feed
+from pipeline.collect.reading.parse import parse_feed
 from pipeline.errors import ParseError
 from pipeline.model.articles import Enclosure, Found, Show
 from pipeline.text.clean import visible_text, words_of

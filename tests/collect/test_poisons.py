@@ -15,7 +15,7 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from pipeline.collect.identify import EARLIEST, FUTURE, make_drafts
-from pipeline.collect.parse import Parsed, parse_feed
+from pipeline.collect.reading.parse import Parsed, parse_feed
 from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import Draft
 from pipeline.text.clean import MAX_HTML, clean_html

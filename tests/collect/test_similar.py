@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pipeline.collect import suggest as step
 from pipeline.collect.identify import make_draft, make_drafts
-from pipeline.collect.parse import parse_feed
+from pipeline.collect.reading.parse import parse_feed
 from pipeline.collect.similar import APART, THRESHOLD, Telling, furniture_of, likeness, signature, tokens
 from pipeline.collect.suggest import suggest
 from pipeline.errors import ParseError

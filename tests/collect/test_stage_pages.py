@@ -160,7 +160,6 @@ def test_what_pages_say_no_and_what_becomes_of_their_articles(newsroom, town, wo
     assert sum(AGAIN_WITH_TEXT, timedelta()) == timedelta(minutes=75)
 
 
-@pytest.mark.xfail(reason="pages that wait are read only if their source is not due, or has just given more")
 def test_a_crash_after_the_document_loses_no_page(newsroom, town, words, monkeypatch) -> None:
     room = newsroom(a=FULL)
     town.places["/a"] = words.rss(town.url("/"), *(f"Article {n}" for n in range(3)), date=room.site.now)
