@@ -98,7 +98,7 @@ def _read(source: Source, state: SourceState, tools: Tools, now: datetime, poll:
         poll.not_modified = True
         return Reading(response, body_hash=body_hash)
     reading = read_document(source, state, response, tools, now, poll)
-    if not response.delta:  # of what was read in the end, which may be the feed that a page names
+    if reading.whole and not response.delta:  # of what was read in the end, which may be the feed that a page names
         reading.body_hash = hashlib.sha256(reading.response.body).hexdigest()
     return reading
 
@@ -113,7 +113,7 @@ def _after_answer(
 ) -> dict[str, Any]:
     response = reading.response
     validators = decide_validators(Validators(state.etag, state.last_modified), response.status, response.etag,
-                                   response.last_modified)
+                                   response.last_modified) if reading.whole else Validators()
     hints = with_link_header(reading.hints if reading.hints is not None else state.hints,
                              response.headers.get("link", ""), response.url)
     rhythm = reading.rhythm or Rhythm(state.rhythm, state.last_new_at)
@@ -130,7 +130,7 @@ def _after_answer(
     }
     if reading.seen is not None:
         fields |= {"hints": hints, "rhythm": rhythm.gap, "last_new_at": rhythm.newest, **reading.fields}
-        if reading.body_hash:
+        if reading.body_hash or not reading.whole:
             fields["body_hash"] = reading.body_hash
         if reading.title and not source.title:
             fields["title"] = reading.title

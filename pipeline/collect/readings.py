@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from pipeline.collect.accept import Poll, Seen
@@ -32,6 +32,8 @@ TURNS_AFTER = timedelta(days=7)
 DATES_SAY_DAYS = timedelta(days=2)
 """A sitemap is read again where its index dates it no longer than this before the last poll: a date is often only a
 day, in a zone of its own, and what could not be had then is asked for once more."""
+
+MIDNIGHT = time()
 
 MOST_FEEDS = 3
 """Of those that a page names, that are tried."""
@@ -57,6 +59,7 @@ class Reading:
     hints: Hints | None = None
     rhythm: Rhythm | None = None
     body_hash: str = ""
+    whole: bool = True     # False: what it points to may change while it stays the same
     fields: dict[str, Any] = field(default_factory=dict)   # further columns of the source
 
 
@@ -196,7 +199,10 @@ def _listing(
 def _sitemap(
     source: Source, state: SourceState, response: Response, tools: Tools, now: datetime, poll: Poll
 ) -> Reading:
-    """A sitemap, or the newest few of an index. One that can't be had is told, and the others are read."""
+    """A sitemap, or the newest few of an index. One that can't be had is told, and the others are read.
+
+    An index that gives no dates, or only days, stays the same while what it names changes.
+    """
     read: PointersRead = tools.children.work("sitemap", response.url, response.body,
                                              **_arguments(source, response, now))
     poll.notes += read.notes
@@ -219,7 +225,8 @@ def _sitemap(
     if failed and len(failed) == len(chosen.urls):
         raise failed[0]
     poll.problems += [str(error) for error in failed]
-    return Reading(response, Seen(pointers=pointers, kind=SourceKind.SITEMAP),
+    exact = all(when is not None and when.time() != MIDNIGHT for _, when in read.children)
+    return Reading(response, Seen(pointers=pointers, kind=SourceKind.SITEMAP), whole=exact,
                    rhythm=_rhythm([p.draft for p in pointers], state))
 
 

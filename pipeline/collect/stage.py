@@ -183,9 +183,8 @@ class _Round:
         return look_into(source, source.folder, state, self._tools.language, poll, now)
 
     def _group(self) -> tuple[list[Turn[Job]], list[Answer | PageAnswer]]:
-        """Wait for an answer, and a moment for others."""
+        """Wait for an answer, and a moment for others that are under way."""
         turns, group = [], []
-        expected = min(GROUP, self._open.total() - len(self._unreached))
         waiting = self._answers.get()
         until = time.monotonic() + LINGER_S
         with suppress(Empty):
@@ -194,9 +193,9 @@ class _Round:
                     raise waiting
                 turns.append(waiting[0])
                 group.append(waiting[1])
-                if len(group) == expected:
-                    break
                 left = until - time.monotonic()
+                if len(group) == GROUP or len(group) >= self._pace.ahead(left):  # what waits for us gives no answer
+                    break
                 waiting = self._answers.get(timeout=left) if left > 0 else self._answers.get_nowait()
         return turns, group
 
@@ -222,7 +221,8 @@ class _Round:
         """Keep back what could not be reached until somebody answers, or nobody did: then it is our own fault."""
         lost = [answer for answer in group if isinstance(answer, Answer) and answer.reached is False]
         out = [answer for answer in group if not (isinstance(answer, Answer) and answer.reached is False)]
-        self._reached = self._reached or any(a.reached for a in out if isinstance(a, Answer))
+        self._reached = self._reached or any(
+            a.reached if isinstance(a, Answer) else a.draft is not None for a in out)
         self._unreached += lost
         if not (self._reached or self._open.total() == len(self._unreached) + len(out)):
             return out
@@ -272,7 +272,7 @@ def write_answers(store: Store, answers: Sequence[Answer | PageAnswer]) -> None:
             if state is None or not _still_meant(answer.state, state):
                 counted.notes.append("it was changed or blocked while it was asked: what came is left out")
             elif isinstance(answer, PageAnswer):
-                new += accept_page(connection, answer, state, counted)
+                new += accept_page(connection, answer, state, counted, new)
             else:
                 if answer.seen is not None:
                     new += accept(connection, answer.source, state, answer.seen, answer.at, counted)

@@ -259,7 +259,6 @@ def test_topics_of_the_operator_reach_what_is_known(newsroom, town, words) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="an index that stays the same is taken for one whose sitemaps did")
 def test_an_index_that_stays_the_same_may_have_sitemaps_that_do_not(newsroom, town, words) -> None:
     room = newsroom(undated="", today="")
     for slug, lastmod in (("undated", ""), ("today", "<lastmod>2026-06-01</lastmod>")):

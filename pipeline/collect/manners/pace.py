@@ -97,6 +97,12 @@ class Pace(Generic[Job]):
             if not self._queued and not self._running:
                 self._changed.notify_all()
 
+    def ahead(self, within_s: float) -> int:
+        """How many jobs are not done, of those that were taken or can be within so many seconds; of the latter one
+        stands for all."""
+        with self._changed:
+            return self._running + bool(self._free and self._free[0][0] <= self._clock() + within_s)
+
     def slow(self, site: str, spacing: timedelta) -> None:
         """Ask a site at most that often from its last request on, as its robots.txt wishes (Crawl-delay). The longest
         of several wishes counts, up to MAX_SPACING."""
