@@ -130,6 +130,11 @@ class Source(Table):
         return {**defaults, **data}
 
 
+def _folded(topics: tuple[str, ...]) -> tuple[str, ...]:
+    """Topics as articles have them: "Python" and "python" are one."""
+    return tuple(dict.fromkeys(topic.casefold() for topic in topics))
+
+
 class FeedSelect(Table):
     """`select = {…}` of a feed."""
 
@@ -140,7 +145,7 @@ class FeedSelect(Table):
 
     @property
     def rules(self) -> Rules:
-        return Rules(self.topics, self.sources, self.limit, self.per_source)
+        return Rules(_folded(self.topics), self.sources, self.limit, self.per_source)
 
 
 class Feed(Table):
@@ -165,7 +170,7 @@ class NewsletterSelect(FeedSelect):
 
     @property
     def rules(self) -> Rules:
-        return Rules(self.topics, self.sources, self.limit, self.per_source, self.min_articles)
+        return Rules(_folded(self.topics), self.sources, self.limit, self.per_source, self.min_articles)
 
 
 class NewsletterSchedule(Table):

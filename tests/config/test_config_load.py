@@ -121,3 +121,10 @@ def test_a_path_is_relative_to_the_config_not_to_the_shell(write: Write, monkeyp
     path = write(SMALL)
     monkeypatch.chdir(path.parent.parent)
     assert load(Path(path.parent.name) / "config.toml", {}).paths.feeds == path.parent / "feeds"
+
+
+def test_topics_are_found_however_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(re.sub(r"select = \{[^}]*\}", 'select = { topics = ["Python", "STRASSE", "Straße"] }', FULL))
+    config = load(path, env={"SMTP_PASSWORD": "x", "PG_PASSWORD": "x"})
+    assert {feed.rules.topics for feed in config.feeds} == {("python", "strasse")}

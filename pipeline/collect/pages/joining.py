@@ -20,15 +20,6 @@ LEAST_WORDS = 15     # of a document's text, for it to say what the page should 
 CERTAIN_WORDS = 60   # the same, where it is enough by itself
 SHARED = 0.1         # of these words, three in a row, that the page then has too
 
-_NO_PAGE = re.compile(r"\.(?:pdf|mp[34]|m4a|ogg|wav|webm|mov|zip|gz|epub|docx?|pptx?|xlsx?|jpe?g|png|gif|webp|svg)$",
-                      re.IGNORECASE)
-
-
-def needs_page(draft: Draft, *, full_text: bool, known: bool) -> bool:
-    """Say whether the page of `draft` is to be read. `known`: we have this article, and it says nothing new."""
-    if known or not draft.url:
-        return False
-    return draft.pointer or (full_text and not _NO_PAGE.search(urlsplit(draft.url).path))
 
 
 def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.SUMMARY) -> Draft:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.collect.identify import make_draft
-from pipeline.collect.pages.joining import FROM_PAGE, needs_page, with_page
+from pipeline.collect.pages.joining import FROM_PAGE, with_page
 from pipeline.collect.pages.pageread import PageRead
 from pipeline.model.articles import Draft, Found, Show
 
@@ -38,17 +38,6 @@ def pointer(**found: object) -> Draft:
 
 def merged(draft: Draft, page: PageRead = PAGE, **more: object) -> Draft:
     return with_page(draft, page, now=NOW, **more)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("draft", "full_text", "known", "wanted"), [
-    (entry(), True, False, True), (entry(), False, False, False), (entry(), True, True, False),
-    (pointer(), False, False, True), (pointer(), True, True, False),
-    (replace(entry(), url=""), True, False, False),
-    (entry(url=URL + ".pdf"), True, False, False), (entry(url=URL + "/episode.MP3?x=1"), True, False, False),
-    (pointer(url=URL + ".pdf"), True, False, True),      # it is all there is: the server says what it is
-])
-def test_whose_page_is_wanted(draft: Draft, full_text: bool, known: bool, wanted: bool) -> None:
-    assert needs_page(draft, full_text=full_text, known=known) is wanted
 
 
 def test_an_entry_gets_the_text_and_keeps_what_it_is_known_by() -> None:
