@@ -33,6 +33,7 @@ def sources_import(
 ) -> None:
     """Add the sources of a list that another program exported. A bad one is named, and the others are taken."""
     from pipeline import config as configuration
+    from pipeline.collect.finding.look import said
     from pipeline.collect.opml import read_opml
     from pipeline.config.edit import read_written, replace_config, with_sources
     from pipeline.desk.adding import what_there_is
@@ -40,14 +41,14 @@ def sources_import(
 
     terminal = here(context)
     config = configuration.load(terminal.config)
-    found = read_opml(_read(config, opml, tuple(allow_network or ())), opml)
+    found = read_opml(_read(config, opml, tuple(allow_network or ())), said(opml))
     taken = take_from_list(found.outlines, tuple(topic or ()), what_there_is(config))
     terminal.table(("source", "address", "topics"), [
         (table["slug"], table["url"], _listed(table.get("topics", ()))) for table in taken.tables])
     for text in taken.skipped:
         terminal.note(f"  left out: {text}")
     for url in found.lists:
-        terminal.note(f"  not read: {url}, which is a list too; import it by itself")
+        terminal.note(f"  not read: {said(url)}, which is a list too; import it by itself")
     for text in taken.problems:
         terminal.problem(text)
     if taken.tables:
@@ -105,19 +106,23 @@ def sources_export(
 
 def _read(config: Config, opml: str, networks: tuple[str, ...]) -> bytes:
     """What was named, as far as it is no larger than a list may be (`read_opml` says so)."""
+    from pipeline.collect.finding.look import said, with_scheme
     from pipeline.collect.opml import MAX_BYTES
 
+    if not opml.strip():
+        raise UsageError("sources import", "needs a file or an address", hint="- is standard input")
     if opml == "-":
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     if opml.lower().startswith(("http://", "https://")):
         from pipeline.desk.adding import fetch
 
+        with_scheme(opml)
         return fetch(config, opml, networks)
     try:
         with Path(opml).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(opml, f"can't be read: {(error.strerror or '').lower()}",
+        raise UsageError(said(opml), f"can't be read: {(error.strerror or '').lower()}",
                          hint="name an OPML file, its address, or - for standard input") from error
 
 

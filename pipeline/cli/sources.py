@@ -1,19 +1,19 @@
-"""sources list, add, remove, block: where articles come from. What changes config.toml changes nothing else in it."""
+"""sources add, remove, block: where articles come from. What changes config.toml changes nothing else in it."""
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli import sourcelists
-from pipeline.cli.terminal import BAD, DIM, GOOD, HEADING, PARTLY, WARN, Terminal, here, leave, plural
+from pipeline.cli.standings import sources_list
+from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, WARN, Terminal, here, leave, plural
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +21,10 @@ if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.config.edit import Table
     from pipeline.desk.newsources import Known
-    from pipeline.desk.standing import Standing
     from pipeline.desk.takedown import Takedown
     from pipeline.store.purge import Extent
 
 MOST_SHOWN = 5            # articles, alternatives and notes of an address that is looked at
-WIDEST_SLUG = 24
-MINUTE = timedelta(minutes=1)
-MILD = ("partly", "blocked")
 
 TOPIC = typer.Option("--topic", metavar="TOPIC", help="Given to each of its articles; may be repeated.")
 DRY_RUN = typer.Option("--dry-run", help="Show what would be written, and write nothing.")
@@ -49,82 +45,6 @@ def register(app: typer.Typer) -> None:
 def sources_default(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         sources_list(context)
-
-
-# --- list ---
-
-
-def sources_list(
-    context: typer.Context,
-    slugs: Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Only these; else all.")] = None,
-    trouble: Annotated[bool, typer.Option("--trouble", help="Only those with something wrong.")] = False,
-) -> None:
-    """How each source is doing: when it is asked and why then, what it gave lately, what is wrong with it."""
-    from pipeline.desk.standing import LATELY, standings
-
-    terminal = here(context)
-    with terminal.app() as app:
-        wanted = [app.config.source(slug).slug for slug in slugs or []]
-        found = standings(app, wanted)
-        now = app.now()
-    troubled = [one for one in found if one.trouble and one.mood != "blocked"]  # that is as it should be
-    shown = troubled if trouble else found
-    _tell_all(terminal, shown, now, LATELY)
-    terminal.result({"sources": [_json(one) for one in shown]})
-    if not found:
-        terminal.line("There is no source yet.")
-        terminal.next("`broadsheet sources add URL` finds out what an address is, and adds it.")
-        return
-    if trouble and not shown:
-        terminal.line("All is well with every source.", GOOD)
-    named = ", ".join(one.slug for one in troubled[:MOST_SHOWN]) + (" …" if len(troubled) > MOST_SHOWN else "")
-    held = [one.slug for one in shown if one.counts.held]
-    if held:
-        terminal.next(f"`broadsheet articles release --source {held[0]}` lets held articles in, `broadsheet articles "
-                      "list --held` shows them.")
-    elif troubled and not trouble:
-        terminal.next(f"{plural(len(troubled), 'source')} with something wrong: {named}. "
-                      "`broadsheet sources list --trouble` shows only these.")
-    else:
-        terminal.next("`broadsheet collect SLUG` asks one now; `broadsheet sources add URL` adds one.")
-
-
-def _tell_all(terminal: Terminal, found: Sequence[Standing], now: datetime, lately: timedelta) -> None:
-    if not found:
-        return
-    width = min(WIDEST_SLUG, max(len("source"), *(len(one.slug) for one in found)))
-    terminal.line(f"{'source':<{width}}  {'kind':<7}  {'asked':<10}  {'next':<9}  {f'new, {lately.days} d':>8}"
-                  f"  {'waits':>5}  {'held':>4}", DIM)
-    for one in found:
-        style = "" if not one.trouble else WARN if one.mood in MILD else BAD
-        slug = one.slug if len(one.slug) <= width else f"{one.slug[: width - 1]}…"
-        counts = one.counts
-        terminal.line(
-            f"{slug:<{width}}  {one.kind:<7}  {_ago(one.asked_at, now):<10}  {_ahead(one.next_at, now):<9}"
-            f"  {counts.recent or '':>8}  {counts.waiting or '':>5}  {counts.held or '':>4}".rstrip(),
-            style)
-        for text, style in _details(one):
-            terminal.line(_folded(text, 4), style)
-
-
-def _details(one: Standing) -> Iterator[tuple[str, str]]:
-    if one.trouble:
-        yield f"! {one.trouble}" if one.mood in MILD else f"✗ {one.trouble}", WARN if one.mood in MILD else BAD
-    if one.advice:
-        yield f"what to do: {one.advice}", ""
-    if one.asks:
-        yield f"asked at {one.asks} instead", DIM
-    if one.why:
-        yield one.why, DIM
-
-
-def _json(one: Standing) -> dict[str, Any]:
-    counts = one.counts
-    return {
-        "slug": one.slug, "title": one.title, "kind": one.kind, "location": one.location, "asks": one.asks,
-        "standing": str(one.mood), "trouble": one.trouble, "advice": one.advice, "asked_at": one.asked_at,
-        "next_at": one.next_at, "why": one.why, "failures": one.failures, "error": one.error,
-        "articles": counts.articles, "new_lately": counts.recent, "waiting": counts.waiting, "held": counts.held}
 
 
 # --- add ---
@@ -148,19 +68,23 @@ def sources_add(
 ) -> None:
     """Find out what an address is, show what was found, and write it into config.toml."""
     from pipeline import config as configuration
+    from pipeline.collect.finding.look import said, with_scheme
     from pipeline.desk.adding import check_options, folder_table, look, source_table, what_there_is
 
     terminal = here(context)
+    if not url.strip():
+        raise UsageError("sources add", "needs an address", hint="or a folder; `.` is the one you are in")
     config = configuration.load(terminal.config)
     known = what_there_is(config)
     wanted: Table = {"slug": slug, "title": title, "topics": topic or (), "show": show, "full_text": full_text,
                      "selector": selector, "every": every, "allow_networks": allow_network or ()}
-    if Path(url).is_dir():
+    if os.path.isdir(url):  # noqa: PTH112 -- any text is a question here, however long
         found, table = None, folder_table(config, Path(url), wanted, known)
     else:
+        with_scheme(url)
         _refuse_known(known, url, slug_wanted=slug)
         check_options(config, wanted)
-        terminal.note(f"Looking at {url} …")
+        terminal.note(f"Looking at {said(url)} …")
         found = look(config, url, tuple(allow_network or ()), selector, terminal.now)
         _refuse_known(known, found.url, found.moved_to, slug_wanted=slug)
         table = source_table(found, wanted, known)
@@ -169,8 +93,10 @@ def sources_add(
 
 
 def _refuse_known(known: Known, *urls: str, slug_wanted: str) -> None:
+    from pipeline.collect.finding.look import said
+
     if same := known.same(*urls):
-        raise UsageError(urls[0], f'is collected already: it is the source "{same}"',
+        raise UsageError(said(urls[0]), f'is collected already: it is the source "{same}"',
                          hint=f"`broadsheet sources list {same}` says how it is doing")
     if slug_wanted and slug_wanted in known.names:
         raise UsageError(f'--slug "{slug_wanted}"', "is the name of another source, or was", hint="choose another")
@@ -346,32 +272,6 @@ def _tell_takedown(terminal: Terminal, slug: str, done: Takedown, mailbox: Path 
         "strays": done.strays}})
     terminal.next("whoever keeps copies of your feeds or pages fetches them anew sooner or later; backups are yours to "
                   "look after.")
-
-
-# --- words ---
-
-
-def _ago(moment: datetime | None, now: datetime) -> str:
-    return f"{_span(now - moment)} ago" if moment and now - moment >= MINUTE else "just now" if moment else "never"
-
-
-def _ahead(moment: datetime | None, now: datetime) -> str:
-    return f"in {_span(moment - now)}" if moment and moment - now >= MINUTE else "now" if moment else "never"
-
-
-def _span(span: timedelta) -> str:
-    minutes = int(span.total_seconds() // 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h" if minutes < 60 * 48 else (
-        f"{minutes // 1440} d")
-
-
-def _folded(text: str, indent: int) -> str:
-    """A text within the screen, where somebody looks at one."""
-    if not sys.stdout.isatty():
-        return " " * indent + text
-    width = max(40, shutil.get_terminal_size().columns)
-    return textwrap.fill(text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
-                         break_on_hyphens=False, break_long_words=False)
 
 
 def _new_warnings(terminal: Terminal, before: Config, after: Config) -> None:

@@ -242,3 +242,26 @@ def test_what_is_blocked_is_not_asked(broadsheet: Run, make_site: Any, basic_con
     assert (state.standing, state.next_poll_at) == (SourceStanding.BLOCKED, None)
     assert "was blocked already" in broadsheet(site, "sources", "block", "north").out
     assert broadsheet(site, "sources", "block", "nrth").status == 2
+
+
+# --- what a stranger found ---
+
+
+@pytest.mark.parametrize("address", [
+    "http://user:secretpw@127.0.0.1/x", "user:secretpw@127.0.0.1/x", "http://user:secretpw/x@127.0.0.1/x",
+    "ftp://user:secretpw@127.0.0.1/x", "user@secretpw@127.0.0.1", "http://[user:secretpw@/x"])
+def test_no_password_is_printed(broadsheet: Run, make_site: Any, address: str) -> None:
+    site = make_site()
+    for command in ("add", "import"):
+        for flags in ((), ("--json",)):
+            said = broadsheet(site, "sources", command, address, *flags)
+            assert (said.status, "secretpw" in said.all) == (2, False), said.all
+
+
+@pytest.mark.parametrize(("address", "words"), [
+    ("", "needs an address"), ("  ", "needs an address"), ("http://[::1/x", "is no address"),
+    ("a.example:99999", "is no address")])
+def test_what_is_no_address_is_wrong_usage(broadsheet: Run, make_site: Any, address: str, words: str) -> None:
+    said = broadsheet(make_site(), "sources", "add", address)
+    assert (said.status, words in said.err, "Looking" in said.err) == (2, True, False), said.all
+    assert "IPv6 URL" not in said.all

@@ -17,13 +17,16 @@ from urllib.parse import urljoin
 from pipeline.collect.finding.findings import FeedLink, Glance, Sample
 from pipeline.collect.finding.places import common_places, sitemaps_in_robots
 from pipeline.collect.finding.sites import same_site
+from pipeline.config.secrets import MASK, QUERY_SECRET
 from pipeline.errors import BroadsheetError, FetchError, ParseError, Refused, UsageError
 from pipeline.model.sources import SourceKind
 from pipeline.net.fetch import Fetcher, HttpStatusError, Request, Response
+from pipeline.net.guard import check_url, printable
 
 MAX_NAMED = 3       # feeds that a page names and that are tried, until one can be read
 MAX_GUESSES = 8     # usual places that are tried
 MAX_ROBOTS = 500_000  # bytes of a robots.txt that are read (RFC 9309 section 2.5)
+ANYWHERE = ("0.0.0.0/0", "::/0")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 _FOR_READERS = re.compile(r"feed:(?://(?!/)|(?=https?:))", re.IGNORECASE)
@@ -96,12 +99,32 @@ def with_scheme(url: str) -> tuple[str, ...]:
     url = _FOR_READERS.sub(lambda m: "" if m[0].endswith(":") else "https://", url.strip(), count=1)
     scheme = _SCHEME.match(url)
     if scheme and scheme[1].lower() in ("http", "https"):
-        return (url,)
+        return (_whole(url),)
     if scheme and (scheme[0].endswith("//") or not re.match(r"\d{1,5}(?:[/?#]|$)", url[scheme.end():])):
-        raise UsageError(url, f"is no web address: {scheme[1]}: is not fetched", hint="give one with https://")
+        raise UsageError(said(url), f"is no web address: {scheme[1]}: is not fetched", hint="give one with https://")
     if not url or re.search(r"\s", url) or not re.match(r"[^/?#]*[.:\[]|localhost\b", url):
-        raise UsageError(url or "the address", "is no web address", hint="give one like https://example.org/")
-    return f"https://{url}", f"http://{url}"
+        raise UsageError(said(url) or "the address", "is no web address", hint="give one like https://example.org/")
+    return _whole(f"https://{url}"), _whole(f"http://{url}")
+
+
+def said(url: str) -> str:
+    """An address that was given by hand as a line may repeat it: without a password, however oddly it was written."""
+    front, slashes, rest = url.partition("://") if _SCHEME.match(url) and "://" in url else ("", "", url)
+    server = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    odd_port = ":" in server and not server.startswith("[") and not server.rpartition(":")[2].isdigit()
+    if "@" in server or (odd_port and "@" in rest):  # a password may hold a / too
+        rest = f"…@{rest.rpartition('@')[2]}"
+    return printable(QUERY_SECRET.sub(rf"\1{MASK}", f"{front}{slashes}{rest}"))
+
+
+def _whole(url: str) -> str:
+    """The address, where it is one that could be asked; which ports and networks may be is seen when it is."""
+    try:
+        check_url(url, ANYWHERE)
+    except Refused as error:
+        library = isinstance(error.__cause__, ValueError)
+        raise UsageError(said(url), "is no address" if library else error.cause, hint=error.hint) from error
+    return url
 
 
 @dataclass(slots=True)
