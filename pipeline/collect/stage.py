@@ -104,6 +104,7 @@ def _due(store: Store, config: Config, now: datetime, slugs: Collection[str], *,
         states = sources.states(connection, waiting) if waiting else {}
         pages = [Job(by_slug[slug], states[slug], row) for slug in waiting
                  for row in passed.waiting(connection, states[slug].id, now, PAGES_EACH)]
+    found.sort(key=lambda state: (state.offences > 0, state.failures > 0))  # who failed may cost time, and comes last
     jobs = [Job(by_slug[state.slug], state, pushed=state.id in pushed) for state in found]
     return (jobs if force else _not_too_many_of_one_site(jobs)) + pages
 

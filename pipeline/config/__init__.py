@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pipeline.config.check import check_document, site_zone
 from pipeline.config.lines import key_lines
 from pipeline.config.problems import Problems, syntax_problem
-from pipeline.config.secrets import MASK, expand
+from pipeline.config.secrets import MASK, QUERY_SECRET, expand, has_place
 from pipeline.config.shape import (
     Collect,
     Document,
@@ -64,6 +64,7 @@ class Config:
     web: Web
     collect: Collect
     operator: Operator | None
+    private_sources: frozenset[str]   # slugs: their addresses hold a secret, or lead inside, and are shown to no reader
     warnings: tuple[str, ...]   # what is allowed and probably not meant, like problems: "line 9: …"
 
     @property
@@ -108,7 +109,16 @@ def load_text(text: str, path: Path, env: Mapping[str, str] | None = None) -> Co
         path=path, site=shaped.site, store=shaped.store, paths=shaped.paths, sources=shaped.sources,
         feeds=shaped.feeds, newsletters=shaped.newsletters, mail=shaped.mail, web=shaped.web,
         collect=shaped.collect, operator=shaped.operator, warnings=problems.warnings(),
+        private_sources=_private_sources(written, shaped.sources),
     )
+
+
+def _private_sources(written: dict[str, Any], sources: Sequence[Source]) -> frozenset[str]:
+    """Slugs of the sources whose address is the operator's own affair."""
+    tables = written.get("sources", [])
+    return frozenset(
+        source.slug for source, table in zip(sources, tables, strict=True)
+        if source.allow_networks or has_place(table.get("url")) or QUERY_SECRET.search(source.url))
 
 
 def _read(path: Path) -> str:

@@ -275,7 +275,7 @@ class Collect(Table):
     """`[collect]`: how we behave towards the servers of others."""
 
     write_to: Line = ""                    # an address or a page for their operators; goes into the User-Agent
-    at_once: Annotated[StrictInt, Field(ge=1, le=64)] = 8   # servers asked at the same time
+    at_once: Annotated[StrictInt, Field(ge=1, le=64)] = 16  # servers asked at the same time
     spacing: Annotated[timedelta, span(SECOND)] = timedelta(seconds=1)   # between two requests to one site
     websub: Flag = True                    # let hubs tell us; only where public_url can be reached
 

@@ -19,17 +19,28 @@ from pipeline.net.names import Lookups
 
 READ_BYTES = 64 * 1024
 
+FIRST_BYTE_S = 15.0
+"""Seconds within which a server begins to answer."""
+
 MAX_CANDIDATES = 8
 """Addresses of one name that are tried before giving up."""
 
 
 class Deadline:
-    """When one fetch has to be done, all its hops included. `subject` is the address that errors name."""
+    """When one fetch has to be done, all its hops included. `subject` is the address that errors name.
 
-    def __init__(self, subject: str, total_s: float) -> None:
+    A server that answers has to do so at `least_rate` bytes a second once `patience_s` have passed since its first
+    byte: else a few that drip would hold all our threads for the whole time.
+    """
+
+    def __init__(self, subject: str, total_s: float, *, patience_s: float = 10.0, least_rate: int = 512) -> None:
         self.subject = subject
         self.total_s = total_s
+        self._patience_s = patience_s
+        self._least_rate = least_rate
         self._at = time.monotonic() + total_s
+        self._first_at = 0.0
+        self._received = 0
 
     def left(self) -> float:
         """Seconds until then, more than 0; raises FetchError when there are none."""
@@ -38,8 +49,27 @@ class Deadline:
             raise self.late()
         return left
 
+    def until_the_next_byte(self) -> float:
+        """Seconds: all that is left once it answers; less for a server that has said nothing at all."""
+        return self.left() if self._first_at else min(self.left(), FIRST_BYTE_S)
+
+    def silent(self) -> FetchError:
+        """The error after a wait for bytes that did not come."""
+        if self._first_at or self.total_s <= FIRST_BYTE_S:
+            return self.late()
+        return FetchError(self.subject, f"said nothing for {FIRST_BYTE_S:g} s")
+
     def late(self) -> FetchError:
         return FetchError(self.subject, f"took longer than {self.total_s:g} s")
+
+    def arrived(self, count: int) -> None:
+        """Count bytes that came. Raises Refused where they come too slowly."""
+        now = time.monotonic()
+        self._first_at = self._first_at or now
+        self._received += count
+        answering = now - self._first_at
+        if answering > self._patience_s and self._received < answering * self._least_rate:
+            raise Refused(self.subject, f"the answer is slower than {self._least_rate} bytes a second")
 
 
 class Line:
@@ -102,10 +132,14 @@ class Line:
         """The next bytes, b"" when the server has closed the connection."""
         sock = self._connected()
         try:
-            sock.settimeout(self.deadline.left())
-            return sock.recv(most)
+            sock.settimeout(self.deadline.until_the_next_byte())
+            data = sock.recv(most)
+        except TimeoutError as error:
+            raise self.deadline.silent() from error
         except OSError as error:
             raise self._broke(error) from error
+        self.deadline.arrived(len(data))
+        return data
 
     def shut(self) -> None:
         """Break the line off from another thread than the one that uses it, whose send or read ends at once."""

@@ -265,7 +265,7 @@ class _EntryExtension:
         if self.licence:
             xml_elem(f"{{{_CC}}}license", item).text = self.licence
         if self.source_url:  # RSS has no source without an address
-            xml_elem("source", item, url=self.source_url).text = self.source_title
+            xml_elem("source", item, url=self.source_url).text = _no_tags(self.source_title)
         return item
 
     def extend_atom(self, entry: Any) -> Any:

@@ -64,7 +64,7 @@ def page_of(store: Store, config: Config, feed: Feed) -> FeedPage:
 
 
 def _publish_feed(store: Store, config: Config, feed: Feed, done: Published) -> None:
-    urls = {s.slug: s.url for s in config.sources if s.url}
+    urls = {s.slug: s.url for s in config.sources if s.url and s.slug not in config.private_sources}
     built = build(page_of(store, config, feed), articles_of(store, feed), source_urls=urls)
     done.notes += [f"feed {feed.slug}: {note}" for note in built.notes]
     for name, data in ((RSS_FILE, built.rss), (ATOM_FILE, built.atom)):

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.collect.identify import make_draft
 from pipeline.jobs.steps import publish_all
+from pipeline.model.articles import Found, Show
 from pipeline.publish.stage import articles_of
-from pipeline.store import articles
+from pipeline.store import articles, sources
+from pipeline.store.articles import Acceptance
 from pipeline.store.schema import articles as rows
 
 FEEDS = '[[feeds]]\nslug = "all"\ntitle = "Everything"'
@@ -103,3 +106,21 @@ def test_held_articles_are_in_no_feed(site) -> None:
         assert articles.count_of_source(connection, 1) == 3
     publish_all(site.app)
     assert "Article one" not in (site.folder / "feeds" / "all" / "rss.xml").read_text()
+
+
+def test_addresses_that_are_the_operator_s_own_affair_are_in_no_feed(make_site: Callable, basic_config: str) -> None:
+    more = ("[[sources]]\nslug = \"{0}\"\nurl = \"https://{0}.example/feed?{1}\"\n{2}\n")
+    site = make_site(basic_config + more.format("paid", "key=s3cret", "") + more.format("lan", "x=1", (
+        'allow_networks = ["10.0.0.0/8"]')) + more.format("open", "x=1", ""))
+    for slug in ("paid", "lan", "open"):
+        with site.app.store.write() as connection:
+            found = make_draft(Found(f"Of {slug}", html=f"<p>Of {slug}.</p>"), source_url="", now=site.now)
+            articles.add(connection, sources.state(connection, slug).id,
+                         [(found, Acceptance(Show.FULL, mailable=True))], site.now)
+    publish_all(site.app)
+    told = (site.folder / "feeds/all/rss.xml").read_text() + (site.folder / "feeds/all/atom.xml").read_text()
+    assert "Of paid" in told
+    assert "https://open.example/feed" in told
+    assert "paid.example/feed" not in told
+    assert "s3cret" not in told
+    assert "lan.example/feed" not in told

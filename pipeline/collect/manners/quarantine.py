@@ -23,7 +23,8 @@ LONGEST = timedelta(days=30)
 
 # What `net` refuses because of how much it is, not of where it is: a wrong address is no offence.
 _TOO_MUCH = re.compile(
-    r"the answer(?:'s headers)? (?:is|are) (?:larger|too many)|the answer (?:unpacks to|needs|is packed in) more than"
+    r"the answer(?:'s headers)? (?:is|are) (?:larger|slower|too many)"
+    r"|the answer (?:unpacks to|needs|is packed in) more than"
     r"|redirects more than"
 )
 
