@@ -43,6 +43,9 @@ def sources_import(
     config = configuration.load(terminal.config)
     found = read_opml(_read(config, opml, tuple(allow_network or ())), said(opml))
     taken = take_from_list(found.outlines, tuple(topic or ()), what_there_is(config))
+    taken.problems += [f"{name}: has no address of a feed (xmlUrl)" for name in found.unusable]
+    if found.broken:
+        taken.problems.append(f"{said(opml)}: is {found.broken}; what could be read of it was read")
     terminal.table(("source", "address", "topics"), [
         (table["slug"], table["url"], _listed(table.get("topics", ()))) for table in taken.tables])
     for text in taken.skipped:

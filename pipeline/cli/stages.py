@@ -34,6 +34,8 @@ def collect(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = 
     for text in notes(report):
         terminal.note(f"  {text}")
     wrong = failures(report)
+    wrong += [f"source {slug}: is blocked, and not asked" for slug in dict.fromkeys(wanted)
+              if app.config.source(slug).blocked]
     for text in wrong:
         terminal.problem(text)
     terminal.result({"polls": report.polls, "waiting": waiting, "failures": wrong})

@@ -42,6 +42,8 @@ class SourceList:
     title: str
     outlines: tuple[Outline, ...]
     lists: tuple[str, ...] = ()    # addresses of further lists, which it only names
+    unusable: tuple[str, ...] = ()  # names of outlines that are no folder and have no address of a feed
+    broken: str = ""               # "not well-formed XML (line 3)", where it is
 
 
 def read_opml(data: bytes, subject: str) -> SourceList:
@@ -64,7 +66,11 @@ def read_opml(data: bytes, subject: str) -> SourceList:
     lists = tuple(str(one["url"]) for one in found["lists"])
     if not outlines and not lists and not found["version"]:
         raise ParseError(subject, "is no list of sources (OPML)", hint="feed readers export one as .opml or .xml")
-    return SourceList(one_line(str(found["meta"].get("title", ""))), outlines, lists)
+    unusable, broken = _left_over(text)
+    if broken and not outlines and not lists:
+        raise ParseError(subject, f"is {broken}, and no source could be read of it",
+                         hint="it may be cut off: export it again")
+    return SourceList(one_line(str(found["meta"].get("title", ""))), outlines, lists, unusable, broken)
 
 
 def write_opml(title: str, outlines: Iterable[Outline]) -> tuple[bytes, list[str]]:
@@ -83,6 +89,20 @@ def write_opml(title: str, outlines: Iterable[Outline]) -> tuple[bytes, list[str
         etree.SubElement(body, "outline", {key: value for key, value in outline.items() if value})
     etree.indent(root)
     return etree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n", notes
+
+
+def _left_over(text: str) -> tuple[tuple[str, ...], str]:
+    """What listparser passes over in silence: outlines that name nothing to ask, and where the document breaks."""
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, recover=True)
+    root = etree.fromstring(text.encode("ascii", "xmlcharrefreplace"), parser)
+    names = []
+    for element in root.iter("{*}outline") if root is not None else ():
+        has = {str(key).lower(): str(value).strip() for key, value in element.attrib.items()}
+        if "xmlurl" not in has and not has.get("url") and element.find("{*}outline") is None:
+            names.append(one_line(has.get("text") or has.get("title") or has.get("htmlurl") or "", MAX_NAME)
+                         or f"the outline in line {element.sourceline}")
+    first = next((entry for entry in parser.error_log if entry.level >= etree.ErrorLevels.ERROR), None)
+    return tuple(names), f"not well-formed XML (line {first.line})" if first else ""
 
 
 def _outline(feed: dict[str, Any]) -> Outline:

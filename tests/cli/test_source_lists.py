@@ -168,3 +168,19 @@ def test_there_and_back_again(broadsheet: Run, make_site: Any, basic_config: str
     assert broadsheet(other, "sources", "export", str(other.folder / "out.opml")).status == 0
     back = (other.folder / "out.opml").read_text()
     assert back.replace(' htmlUrl="https://page.example/"', "") == text.replace(' htmlUrl="https://page.example/"', "")
+
+
+@pytest.mark.parametrize(("body", "status", "words"), [
+    ("<outline", 1, "not well-formed XML (line 1), and no source could be read"),
+    ('<outline text="Lost"/><outline text="Dir"><outline title="Also"/></outline></body></opml>', 1,
+     "✗ Lost: has no address of a feed (xmlUrl)"),
+    ('<outline text="Good" xmlUrl="https://good.example/f"/><outline htmlUrl="https://lost.example/"/></body></opml>',
+     3, "✗ https://lost.example/: has no address"),
+    ('<outline text="Good" xmlUrl="https://good.example/f"/><outline text="Half', 3, "is not well-formed XML (line 1)"),
+])
+def test_what_a_list_holds_and_can_t_be_used_is_named(
+    broadsheet: Run, site: Any, body: str, status: int, words: str
+) -> None:
+    (site.folder / "odd.opml").write_text(f"<opml version='2.0'><body>{body}")
+    said = broadsheet(site, "sources", "import", str(site.folder / "odd.opml"))
+    assert (said.status, words in said.err, "Dir:" in said.err) == (status, True, False), said.all

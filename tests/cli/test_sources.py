@@ -265,3 +265,12 @@ def test_what_is_no_address_is_wrong_usage(broadsheet: Run, make_site: Any, addr
     said = broadsheet(make_site(), "sources", "add", address)
     assert (said.status, words in said.err, "Looking" in said.err) == (2, True, False), said.all
     assert "IPv6 URL" not in said.all
+
+
+def test_a_blocked_source_that_is_named_says_that_it_is_not_asked(
+    broadsheet: Run, make_site: Any, basic_config: str
+) -> None:
+    site = make_site(basic_config + OTHERS + "blocked = true\n")
+    said = broadsheet(site, "collect", "north")
+    assert (said.status, "north: is blocked, and not asked" in said.err) == (3, True), said.all
+    assert broadsheet(site, "collect").status == 0, "nobody asked for it"
