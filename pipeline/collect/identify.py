@@ -23,7 +23,7 @@ from pipeline.text.legal import one_line
 from pipeline.text.urls import absolute, strip_tracking, url_key
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before there was a web to publish on
-FUTURE = timedelta(days=1)                   # a clock ahead, or a zone mistaken; more is not believed
+FUTURE = timedelta(days=1)                   # a clock ahead, or a zone mistaken; a date further ahead is none
 UNSET_YEARS = 1971                           # up to here a date is a zero: 0001-01-01, 1970-01-01
 TITLE_WORDS = 12
 OWN_SUMMARY_WORDS = 120                      # what an author of ours wrote as a summary is not cut to 60
@@ -115,22 +115,25 @@ def make_draft(
 def _title_from(text: str, url: str, guid: str) -> str:
     words = text.split()
     head = " ".join(words[:TITLE_WORDS]) + ("…" if len(words) > TITLE_WORDS else "")
+    return one_line(head) or title_of_address(url, guid)
+
+
+def title_of_address(url: str, guid: str = "") -> str:
+    """Return what an article is called of which only the address is known."""
     path = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    return one_line(head) or one_line(path.replace("-", " ")) or one_line(url) or one_line(guid) or "Untitled"
+    return one_line(path.replace("-", " ")) or one_line(url) or one_line(guid) or "Untitled"
 
 
 def _published(when: datetime | None, now: datetime) -> tuple[datetime, bool]:
     when = _utc(when)
-    if when is None or when.year <= UNSET_YEARS:
+    if when is None or when.year <= UNSET_YEARS or when > now + FUTURE:
         return now, False
-    return min(max(when, EARLIEST), now + FUTURE), True
+    return max(when, EARLIEST), True
 
 
 def _updated(when: datetime | None, published: datetime, now: datetime) -> datetime | None:
     when = _utc(when)
-    if when is None or when <= published:
-        return None
-    return min(when, now + FUTURE)
+    return None if when is None or when <= published or when > now + FUTURE else when
 
 
 def _utc(when: datetime | None) -> datetime | None:

@@ -48,7 +48,9 @@ def test_a_title_is_one_line_and_never_empty(found: Found, title: str) -> None:
         (datetime(2024, 6, 3, 12, 0), datetime(2024, 6, 3, 12, 0, tzinfo=UTC), True),  # noqa: DTZ001 - a naive one
         (NOW + timedelta(hours=3), NOW + timedelta(hours=3), True),
         (datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-2))), NOW, False),
-        (datetime(2099, 1, 1, tzinfo=UTC), NOW + timedelta(days=1), True),
+        (NOW + timedelta(days=1), NOW + timedelta(days=1), True),
+        (NOW + timedelta(days=1, seconds=1), NOW, False),  # it would lead the feed for a day
+        (datetime(2099, 1, 1, tzinfo=UTC), NOW, False),
     ],
 )
 def test_dates_within_reason(when: datetime | None, published: datetime, dated: bool, draft: Make) -> None:
@@ -60,6 +62,7 @@ def test_an_update_counts_only_after_the_publication(draft: Make) -> None:
     day = datetime(2024, 6, 3, tzinfo=UTC)
     assert draft(published_at=day, updated_at=day).updated_at is None
     assert draft(published_at=day, updated_at=day + timedelta(days=1)).updated_at == day + timedelta(days=1)
+    assert draft(published_at=day, updated_at=NOW + timedelta(days=2)).updated_at is None
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "mailto:a@b.example"])

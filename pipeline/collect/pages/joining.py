@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from pipeline.collect.finding.sites import same_site
-from pipeline.collect.identify import make_draft
+from pipeline.collect.identify import make_draft, title_of_address
 from pipeline.collect.pages.pageread import PageRead
 from pipeline.model.articles import Draft, Found, Show
 from pipeline.text.clean import visible_text
@@ -19,8 +19,13 @@ LESS = 0.8           # of the words that the source's document gives; a page tha
 LEAST_WORDS = 15     # of a document's text, for it to say what the page should hold
 CERTAIN_WORDS = 60   # the same, where it is enough by itself
 SHARED = 0.1         # of these words, three in a row, that the page then has too
+TITLE_WORDS = 2      # that make a link's text a title
+LONGEST_TITLE = 200  # characters; a longer text of a link is a teaser
 
-
+_ASKING = re.compile(
+    r"(?:read|learn more|see more|view|find out more|continue|click|tap|more|full (?:story|article)|weiterlesen|mehr|"
+    r"lire|en savoir|leer más|seguir|leggi|läs|læs|lees)\b(?:\W+\w+){0,4}\W*", re.IGNORECASE)
+_SITE = re.compile(r"\s*[|\-–—/»·•:]\s")
 
 def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.SUMMARY) -> Draft:
     """Return `draft` with the text of its page, and what it lacked of the page's title, author, dates and the like.
@@ -35,7 +40,7 @@ def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.
     given = draft.pointer
     made = make_draft(
         Found(
-            title=page.title if given and page.title else draft.title, html=page.html, summary=_description(page),
+            title=_title(draft, page), html=page.html, summary=_description(page),
             url=page.url, author=page.author, published_at=page.published_at, updated_at=page.updated_at,
             topics=page.topics, language=page.language, rights=page.rights, licence=page.licence, image=page.image,
         ),
@@ -58,6 +63,30 @@ def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.
         author=made.author or draft.author, image=made.image or draft.image, language=made.language or draft.language,
         topics=tuple(dict.fromkeys((*draft.topics, *made.topics))),
     )
+
+
+def _title(draft: Draft, page: PageRead) -> str:
+    """Whose title a pointer gets. What an editor wrote into the listing or the news sitemap is about this article; a
+    page may name its site or its section, and wins only with the same words: whole again, or freed of what the link
+    had around them."""
+    if not draft.pointer or not page.title or (_is_title(draft) and not _one_in_other(draft.title, page.title)):
+        return draft.title
+    return page.title
+
+
+def _is_title(draft: Draft) -> bool:
+    text = draft.title
+    return (len(_words(text)) >= TITLE_WORDS and len(text) <= LONGEST_TITLE and not text.endswith(("…", "..."))
+            and text != title_of_address(draft.url, draft.guid) and not _ASKING.fullmatch(text))
+
+
+def _one_in_other(known: str, said: str) -> bool:
+    """Whether the page says the words of the known title and more (but for the site's name), or some of them."""
+    ours, theirs = f" {' '.join(_words(known))} ", f" {' '.join(_words(said))} "
+    if ours in theirs:
+        start = said.casefold().find(known.casefold())
+        return start != 0 or not _SITE.match(said[len(known) :])
+    return theirs in ours and len(_words(said)) >= TITLE_WORDS
 
 
 def _leads_home(draft: Draft, page: PageRead) -> str:

@@ -24,7 +24,7 @@ MAX_OBJECTS = 500                    # of all JSON-LD
 MAX_METAS = 500
 MAX_AUTHORS, MAX_TOPICS = 8, 20
 MAX_TITLE = 500                      # characters that are compared and cut
-LEAST_TITLE = 10                     # characters of a heading, for it to say where the title ends
+LEAST_TITLE = 10                     # characters of a heading below the first, for it to say where the title ends
 
 _JSON_LD = re.compile(r"<script\b[^>]{0,300}?application/ld\+json[^>]{0,300}>", re.IGNORECASE)
 _WRAPPING = re.compile(
@@ -242,11 +242,13 @@ def _address(value: Any) -> str:
 
 def _without_site(whole: str, said: Said, root: HtmlElement) -> str:
     """"Angry media | Herald Sun" without the site's name: where the page shows what is before it, or says its name."""
+    site = said.first("og:site_name").casefold()
     for heading in root.iter("h1", "h2", "h3", "b", "strong", "font"):
         shown = one_line(heading.text_content()[: MAX_TITLE * 2], MAX_TITLE).rstrip(_PERMALINK)
-        if len(shown) >= LEAST_TITLE and whole.startswith(shown) and _SEPARATOR.match(whole[len(shown) :]):
+        cut = _SEPARATOR.match(whole[len(shown) :]) if shown and whole.startswith(shown) else None
+        if cut and (len(shown) >= LEAST_TITLE or (
+                heading.tag == "h1" and not _is_banner(shown, cut, whole, site, root))):
             return shown
-    site = said.first("og:site_name").casefold()
     parts = list(_SEPARATOR.finditer(whole))
     if site and parts:
         if whole[parts[-1].end() :].strip().casefold() == site:
@@ -254,6 +256,13 @@ def _without_site(whole: str, said: Said, root: HtmlElement) -> str:
         if whole[: parts[0].start()].strip().casefold() == site:
             return whole[parts[0].end() :].strip()
     return whole
+
+
+def _is_banner(shown: str, cut: re.Match[str], whole: str, site: str, root: HtmlElement) -> bool:
+    """Whether a short <h1> before the separator is the site's name, and the article's title is what comes after it."""
+    rest = whole[len(shown) + cut.end() :]
+    headings = (one_line(h.text_content()[: MAX_TITLE * 2], MAX_TITLE) for h in root.iter("h1", "h2"))
+    return shown.casefold() == site or any(heading.rstrip(_PERMALINK) == rest for heading in headings)
 
 
 def _bylines(root: HtmlElement) -> Iterator[str]:

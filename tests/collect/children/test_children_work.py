@@ -55,7 +55,7 @@ def test_a_page_comes_into_its_draft(children: Children, draft: Callable[..., Dr
     read = children.work("page", "s", PAGE, url="https://example.org/a", now=now, draft=pointer,
                          content_type="text/html", headers={})
     assert not read.refused
-    assert read.draft.title == "A quiet article"
+    assert read.draft.title == "A headline"
     assert read.draft.html.count("<p>") == 8
     assert not read.draft.pointer
 

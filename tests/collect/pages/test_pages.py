@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.collect.identify import make_draft
+from pipeline.collect.pages.fulltext import read_page
 from pipeline.collect.pages.joining import FROM_PAGE, with_page
 from pipeline.collect.pages.pageread import PageRead
 from pipeline.model.articles import Draft, Found, Show
@@ -80,6 +81,36 @@ def test_a_pointer_becomes_an_article() -> None:
     assert merged(pointer(title="The link's text"), replace(PAGE, title="")).title == "The link's text"
 
 
+@pytest.mark.parametrize(("known", "said", "title"), [
+    ("A story about the harbour number 0", "The Paper", "A story about the harbour number 0"),
+    ("The quay is open", "News from the harbour", "The quay is open"),
+    ("The quay is open", "The quay is open | The Paper", "The quay is open"),
+    ("The quay is open", "The quay is open after all", "The quay is open after all"),
+    ("12 May: The quay is open, by Ines Holm", "The quay is open", "The quay is open"),
+    ("The quay is…", "A bill for the town", "A bill for the town"),
+    ("Quay", "A bill for the town", "A bill for the town"),
+    ("Read more", "A bill for the town", "A bill for the town"),
+    ("Read the full story »", "A bill for the town", "A bill for the town"),
+    ("", "A bill for the town", "A bill for the town"),        # the title was made of the address
+    ("word " * 60, "A bill for the town", "A bill for the town"),
+])
+def test_a_title_that_a_listing_gave_stands(known: str, said: str, title: str) -> None:
+    assert merged(pointer(title=known), replace(PAGE, title=said)).title == title
+
+
+@pytest.mark.parametrize(("head", "body", "title"), [
+    ("<title>Short One - Paper</title>", "<h1>Short One</h1>", "Short One"),
+    ("<title>Ox | Paper</title>", "<h1>Ox</h1>", "Ox"),
+    ("<title>Ox | Paper</title>", "<h2>Ox</h2>", "Ox | Paper"),
+    ("<title>Paper | Short One</title>", "<h1>Paper</h1><h1>Short One</h1>", "Paper | Short One"),
+    ("<title>Paper - Short</title><meta property='og:site_name' content='Paper'>", "<h1>Paper</h1>", "Short"),
+    ("<title>Short One - Paper</title>", "<h1></h1>", "Short One - Paper"),
+])
+def test_a_heading_tells_where_the_title_ends_however_short(head: str, body: str, title: str) -> None:
+    text = f"<html><head>{head}</head><body><article>{body}<p>{START}</p><p>{REST}</p></article></body></html>"
+    assert read_page(text.encode(), url=URL, now=NOW).title == title
+
+
 @pytest.mark.parametrize(("canonical", "url"), [
     ("", URL), ("https://elsewhere.example/the-quay", URL), ("https://paper.example/", URL),
     ("https://news.paper.example/quay", "https://news.paper.example/quay"),
@@ -115,7 +146,7 @@ def test_a_page_is_cleaned_like_everything_at_the_door() -> None:
     hostile = replace(PAGE, title="A\u202e\x00b", author="C\nD", language="x'\"", licence="javascript:alert(1)",
                       image="file:///etc/passwd", published_at=datetime(9999, 12, 31, 23, tzinfo=UTC),
                       html=f'<p onclick="x()">{START}<script>x()</script><a href="javascript:x()">y</a></p>')
-    after = merged(pointer(), hostile)
+    after = merged(pointer(title=""), hostile)
     assert (after.title, after.author, after.language, after.licence, after.image) == ("Ab", "C D", "", "", "")
     assert after.published_at.year == 2026
     assert "script" not in after.html
