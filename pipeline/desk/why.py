@@ -190,7 +190,7 @@ def _origin(facts: Facts) -> list[str]:
              + (f" ({article.source_title})." if article.source_title not in ("", article.source) else ".")]
     if facts.source_removed:
         lines.append("That source is no longer in config.toml; nothing new comes from it.")
-    lines.append(f"It says that it was published on {_time(article.published_at, facts.zone)}.")
+    lines.append(_published(article, facts.zone))
     if article.text_note:
         lines.append(f"About its text: {article.text_note}.")
     if article.revision > 1:
@@ -199,6 +199,14 @@ def _origin(facts: Facts) -> list[str]:
     lines += [f"Revision {one.number}, {_time(one.at, facts.zone)}: {one.changed}."
               for one in facts.revisions if one.changed]
     return lines
+
+
+def _published(article: Article, zone: str) -> str:
+    """Where no date was given, or none that is believed, both times are that of the first look."""
+    if article.published_at == article.first_seen_at:
+        return ("It names no date; it counts as published when it was first seen, on "
+                f"{_time(article.first_seen_at, zone)}.")
+    return f"It says that it was published on {_time(article.published_at, zone)}."
 
 
 def _standing(article: Article, zone: str) -> list[str]:

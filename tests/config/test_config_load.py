@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import FOREVER, STARTER, Config, load
+from pipeline.config.shape import Collect, Source, Table
 from pipeline.errors import UsageError
 from pipeline.model.articles import Show
 from pipeline.model.runs import CatchUp
@@ -93,6 +94,13 @@ def test_each_commented_key_of_the_starter_is_a_real_one(write: Write, env: dict
     assert config.mail is not None
     assert config.mail.smtp is not None
     assert config.operator is not None
+
+
+@pytest.mark.parametrize(("table", "heading"), [(Source, r"\[\[sources\]\]"), (Collect, r"\[collect\]")])
+def test_every_key_of_what_is_collected_stands_in_the_starter(table: type[Table], heading: str) -> None:
+    parts = re.split(r"^#? ?(?=\[)", STARTER.read_text(), flags=re.MULTILINE)
+    told = "".join(part for part in parts if re.match(heading, part))
+    assert set(table.model_fields) <= set(re.findall(r"^#? ?(\w+) = ", told, flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("port", [('tls = "none"', 25), ('tls = "implicit"', 465), ("", 587)])

@@ -64,6 +64,8 @@ def person(**values: Any) -> PersonFacts:
     [
         (article(), "Found on 1 June 2026 at 08:00 in the source \"desk\" (The desk)."),
         (article(), "Accepted on 1 June 2026 at 08:00 as number 7."),
+        (article(published_at=NOW - timedelta(days=1)), "It says that it was published on 31 May 2026 at 08:00."),
+        (article(), "It names no date; it counts as published when it was first seen, on 1 June 2026 at 08:00."),
         (article(revision=3), "this is revision 3"),
         (article(mailable=False, reason="older than the backlog"), "for feeds only, no digest takes it: older than"),
         (article(status=ArticleStatus.HELD, reason="90 at once"), "It is held: 90 at once."),
