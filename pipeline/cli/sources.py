@@ -63,7 +63,8 @@ def sources_add(
     every: Annotated[str, typer.Option("--every", metavar="SPAN", help='How often to ask: "30m"; else politely.')] = "",
     allow_network: Annotated[list[str] | None, typer.Option(
         "--allow-network", metavar="NET", help='A private network it may be in: "192.168.1.0/24".')] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option(
+        "--yes", "-y", help="Do not ask; nobody is asked without a terminal: then it is written.")] = False,
     dry_run: Annotated[bool, DRY_RUN] = False,
 ) -> None:
     """Find out what an address is, show what was found, and write it into config.toml."""
@@ -89,6 +90,8 @@ def sources_add(
         _refuse_known(known, found.url, found.moved_to, slug_wanted=slug)
         table = source_table(found, wanted, known)
         _tell_found(terminal, found, "It is" if found.url.endswith(url) else "It leads to")
+        if ended := known.how_it_ended(url, found.url, found.moved_to):
+            terminal.warn(ended)
     _write(terminal, config, [table], found, ask=not yes, dry_run=dry_run)
 
 
@@ -134,7 +137,8 @@ def _write(
     text = with_sources(written.text, tables)
     slug = str(tables[0]["slug"])
     ask = ask and not dry_run and sys.stdin.isatty() and not terminal.as_json
-    terminal.line("To be written into config.toml:" if dry_run or ask else "Written into config.toml:")
+    after = None if dry_run or ask else replace_config(written, text)  # what is said to be written is written
+    terminal.line("Written into config.toml:" if after else "To be written into config.toml:")
     terminal.line(textwrap.indent("\n".join(map(as_lines, tables)).rstrip(), "  "), GOOD)
     if dry_run:
         from pipeline.config import load_text
@@ -147,8 +151,7 @@ def _write(
         terminal.line("Nothing was changed.")
         terminal.result({"added": False, "source": tables[0], "found": found})
         return
-    after = replace_config(written, text)
-    _new_warnings(terminal, config, after)
+    _new_warnings(terminal, config, after or replace_config(written, text))
     terminal.line(f'"{slug}" is a source now.', GOOD)
     terminal.result({"added": True, "source": tables[0], "found": found})
     terminal.next(f"`broadsheet collect {slug}` reads it now; a service that is running begins with it by itself.")
@@ -165,6 +168,7 @@ def sources_remove(
     """Take a source out of config.toml. What it gave stays; it is not asked again."""
     from pipeline import config as configuration
     from pipeline.config.edit import read_written, replace_config, without_source
+    from pipeline.desk.adding import what_it_leaves
 
     terminal = here(context)
     config = configuration.load(terminal.config)
@@ -176,12 +180,13 @@ def sources_remove(
                          hint="take it out there first, or that would be left with a name for nothing")
     written = read_written(config.path)
     text, gone = without_source(written.text, slug)
-    terminal.line("To be taken out of config.toml:" if dry_run else "Taken out of config.toml:")
-    terminal.line(textwrap.indent(textwrap.dedent(gone).rstrip(), "  "), WARN)
     if not dry_run:
         replace_config(written, text)
-        terminal.line("Its articles stay where they are: in feeds, on the web, and in digests to come.")
-    terminal.result({"removed": not dry_run, "slug": slug, "lines": gone})
+    terminal.line("To be taken out of config.toml:" if dry_run else "Taken out of config.toml:")
+    terminal.line(textwrap.indent(textwrap.dedent(gone).rstrip(), "  "), WARN)
+    left = what_it_leaves(config, slug)
+    terminal.line(left)
+    terminal.result({"removed": not dry_run, "slug": slug, "lines": gone, "articles": left})
     terminal.next("the same without --dry-run does it." if dry_run else
                   "added again under any name, it is the same source, and nothing of it is taken for new.")
 
@@ -190,8 +195,10 @@ def sources_block(
     context: typer.Context,
     slug: Annotated[str, typer.Argument(metavar="SLUG")],
     purge: Annotated[bool, typer.Option("--purge", help="Take down everything that it gave, for good.")] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with what is taken down.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before taking down.")] = False,
+    reason: Annotated[str, typer.Option(
+        "--reason", metavar="TEXT", help="With --purge: kept with what is taken down.")] = "",
+    yes: Annotated[bool, typer.Option(
+        "--yes", "-y", help="Do not ask before taking down; without a terminal it has to be said.")] = False,
 ) -> None:
     """Never ask a source again; with --purge also take down everything that it gave."""
     from pipeline import config as configuration
@@ -199,6 +206,9 @@ def sources_block(
 
     terminal = here(context)
     config = configuration.load(terminal.config)
+    if reason and not purge:
+        raise UsageError("--reason", "is kept with what is taken down, and nothing is without --purge",
+                         hint="say --purge too, or leave it out")
     if not purge:
         before = _block(config, slug)
         with terminal.app():
@@ -233,6 +243,9 @@ def _block(config: Config, slug: str) -> bool:
 
 
 def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> None:
+    if not extent.articles and not extent.passed and not extent.digests:
+        terminal.line(f'"{slug}" gave nothing that is still there to be taken down.')
+        return
     more = f", and what is known of {extent.passed:,} more that were not taken" if extent.passed else ""
     left = plural(extent.sent, "mail with one of these digests", "mails with one of these digests")
     gone = f", and {left} left already and can't be taken back" if extent.sent else ""
@@ -252,7 +265,8 @@ def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> N
 
 def _tell_takedown(terminal: Terminal, slug: str, done: Takedown, mailbox: Path | None) -> None:
     extent = done.extent
-    terminal.line(f'"{slug}" is blocked, and {plural(extent.articles, "article")} of it taken down.', GOOD)
+    down = f", and {plural(extent.articles, 'article')} of it taken down" if extent.articles else ""
+    terminal.line(f'"{slug}" is blocked{down}.', GOOD)
     if done.digests:
         terminal.line(f"Digests that held some of it say so instead: {', '.join(done.digests[:MOST_SHOWN])}"
                       f"{' …' if len(done.digests) > MOST_SHOWN else ''}.")

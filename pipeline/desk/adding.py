@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -17,19 +17,33 @@ from pipeline.desk.newsources import Known, choose_slug, what_is_there
 from pipeline.errors import Refused, UsageError
 from pipeline.model.sources import SourceKind
 from pipeline.net.fetch import Request
-from pipeline.store import sources
+from pipeline.store import Connection, purge, sources
 from pipeline.store.engine import Store
 from pipeline.store.migrate import migrate
+
+STAY = "Its articles stay where they are: in feeds, on the web, and in digests to come."
 
 
 def what_there_is(config: Config) -> Known:
     """What of config.toml and of the database counts when a source is added. Makes no database."""
-    with closing(Store(config.store.url.get_secret_value())) as store:
-        if store.path is not None and not store.path.exists():
+    with _database(config) as connection:
+        if connection is None:
             return what_is_there(config, {})
-        migrate(store)
-        with store.read() as connection:
-            return what_is_there(config, sources.states(connection))
+        return what_is_there(config, sources.states(connection), purge.taken_down(connection))
+
+
+def what_it_leaves(config: Config, slug: str) -> str:
+    """What becomes of a source's articles when it is removed, in a sentence. Makes no database."""
+    with _database(config) as connection:
+        state = sources.states(connection, [slug]).get(slug) if connection is not None else None
+        if connection is None or state is None:
+            return STAY
+        down = purge.taken_down(connection).get(state.id, 0)
+        left = purge.extent(connection, state.id).articles
+    if not down:
+        return STAY
+    more = f" {left:,} more stay where they are." if left else ""
+    return f"Its articles were taken down ({down:,}), and stay withdrawn.{more}"
 
 
 def check_options(config: Config, wanted: Table) -> None:
@@ -84,6 +98,18 @@ def listed_table(outline: Outline, topics: tuple[str, ...], known: Known) -> Tab
     slug = choose_slug(known, outline.title, outline.url)
     return _without_empty({"slug": slug, "title": outline.title, "url": outline.url,
                            "topics": tuple(dict.fromkeys((*outline.topics, *topics)))})
+
+
+@contextmanager
+def _database(config: Config) -> Iterator[Connection | None]:
+    """The database, as far as there is one."""
+    with closing(Store(config.store.url.get_secret_value())) as store:
+        if store.path is not None and not store.path.exists():
+            yield None
+            return
+        migrate(store)
+        with store.read() as connection:
+            yield connection
 
 
 def _with_the_way(error: Refused) -> Refused:

@@ -74,6 +74,12 @@ def extent(connection: Connection, source_id: int) -> Extent:
         + _count(connection, unfilled))
 
 
+def taken_down(connection: Connection) -> dict[int, int]:
+    """How many articles of each source were taken down, by the sources' ids."""
+    query = select(articles.c.source_id, func.count()).where(articles.c.purged_at.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(articles.c.source_id))}
+
+
 def purge(connection: Connection, source_id: int, reason: str, reword: Reword, now: datetime) -> Extent:
     """Take down everything that a source gave, in this one transaction. It can't be undone."""
     if connection.dialect.name == "sqlite":  # what is deleted is overwritten too

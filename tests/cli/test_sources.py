@@ -274,3 +274,17 @@ def test_a_blocked_source_that_is_named_says_that_it_is_not_asked(
     said = broadsheet(site, "collect", "north")
     assert (said.status, "north: is blocked, and not asked" in said.err) == (3, True), said.all
     assert broadsheet(site, "collect").status == 0, "nobody asked for it"
+
+
+def test_nothing_is_said_to_be_written_that_is_not(
+    broadsheet: Run, make_site: Any, basic_config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    site = make_site(basic_config + OTHERS)
+    (site.folder / "more").mkdir()
+    monkeypatch.setattr("pipeline.config.edit._replace", full)
+    for args in (("add", str(site.folder / "more")), ("remove", "north")):
+        said = broadsheet(site, "sources", *args)
+        assert (said.status, "Written into" in said.out, "Taken out" in said.out) == (2, False, False), said.all

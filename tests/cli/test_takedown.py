@@ -344,3 +344,21 @@ def test_it_asks_before(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "blocked" not in (site.folder / "config.toml").read_text()
     assert len(stage.holding()) > 20
     assert stage.broadsheet(site, "sources", "block", "nrth", "--purge", "--yes").status == 2
+
+
+def test_what_was_taken_down_stays_so_when_its_source_is_removed_and_added(stage: Stage) -> None:
+    site, said = stage.site, stage.broadsheet
+    stage.north(item(1, 1))
+    stage.collect("north")
+    assert said(site, "sources", "block", "north", "--reason", "a judge").status == 2, "nothing to keep it with"
+    assert said(site, "sources", "block", "north", "--purge", "--yes").status == 0
+    again = said(site, "sources", "block", "north", "--purge")
+    assert (again.status, "gave nothing that is still there" in again.out, "undone" in again.all) == (0, True, False)
+    path = site.folder / "config.toml"
+    url = next(line for line in path.read_text().splitlines() if "north.xml" in line).split('"')[1]
+    path.write_text(path.read_text().partition("[[feeds]]\nslug = \"north\"")[0])
+    removed = said(site, "sources", "remove", "north")
+    assert (removed.status, "Its articles were taken down (3), and stay" in removed.out) == (0, True), removed.all
+    assert "articles stay where" not in removed.out
+    added = said(site, "sources", "add", url, "--allow-network", "127.0.0.0/8", "--dry-run")
+    assert 'a source before, "north", and blocked, and 3 of its articles were taken down' in added.err, added.all
