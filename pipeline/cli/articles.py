@@ -131,7 +131,7 @@ def articles_release(
 
 
 def _why_not_taken(terminal: Terminal, passed: Sequence[PassedFacts], zone: str) -> None:
-    from pipeline.desk.why import tell_passed
+    from pipeline.desk.why import next_after, tell_passed
 
     for chapter in tell_passed(passed, zone):
         terminal.line(chapter.heading, HEADING)
@@ -139,4 +139,4 @@ def _why_not_taken(terminal: Terminal, passed: Sequence[PassedFacts], zone: str)
             terminal.line(f"  {sentence}")
         terminal.line()
     terminal.result({"article": None, "passed": passed})
-    terminal.next("`include`, `exclude` and `hold` of a source in config.toml say what is taken of it.")
+    terminal.next(next_after(passed))

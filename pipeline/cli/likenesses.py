@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pipeline.app import App
     from pipeline.store.similar import Likeness, Teller
 
-MANY = 5  # articles of a story that a line names
+MANY = 5           # articles of a story that a line names
+PAIRS = 100        # that are read for each article listed, first
+MOST_PAIRS = 100_000
 
 
 def register(group: typer.Typer) -> None:
@@ -25,20 +27,18 @@ def register(group: typer.Typer) -> None:
 
 def articles_similar(
     context: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many pairs.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many articles, each with its closest.")] = 20,
 ) -> None:
-    """Pairs that say nearly the same and are not one story yet."""
-    from pipeline.store import similar
-
+    """Articles that say nearly the same as an earlier one and are not one story with it yet."""
     terminal = here(context)
     with terminal.app() as app:
-        with app.store.read() as connection:
-            found = similar.suggested(connection, limit + 1)
+        found = _closest(app, limit + 1)
         zone = app.config.site.timezone
     more, found = len(found) > limit, found[:limit]
     rows: list[Sequence[object]] = []
-    for pair in found:
-        rows += [(f"{pair.percent} %", *_row(pair.later, zone)), ("", *_row(pair.earlier, zone))]
+    for family in _families(found):
+        rows += [(f"{pair.percent} % like {pair.earlier.id}", *_row(pair.later, zone)) for pair in family]
+        rows.append(("", *_row(family[-1].earlier, zone)))
     terminal.table(("alike", "", "published", "source", "title"), rows)
     if more:
         terminal.note(f"  and more: --limit {limit * 2}")
@@ -69,7 +69,8 @@ def articles_merge(
     terminal.line(f"{plural(len(story), 'article')} tell one story now: {named}.", GOOD)
     terminal.line("Whoever was sent one of them is not sent another.")
     terminal.result({"story": story})
-    terminal.next(f"`broadsheet publish` puts it into the feeds; `articles split {max(one, other)}` parts them again.")
+    terminal.next("`broadsheet publish` puts it into the feeds; "
+                  f"`broadsheet articles split {max(one, other)}` parts them again.")
 
 
 def articles_split(
@@ -87,6 +88,33 @@ def articles_split(
     terminal.line("What was sent is not sent again; what was left out because of it may be in the next digest.")
     terminal.result({"article": article, "left": others})
     terminal.next(f"`broadsheet publish` shows it in the feeds; `broadsheet why {article}` tells where it stands.")
+
+
+def _closest(app: App, limit: int) -> list[Likeness]:
+    """Each article once, with the earlier one that it is most like: of n that are all alike n - 1 pairs, not n²."""
+    from pipeline.store import similar
+
+    size = min(limit * PAIRS, MOST_PAIRS)
+    while True:
+        with app.store.read() as connection:
+            pairs = similar.suggested(connection, size)  # the latest first, and of each the closest first
+        closest: dict[int, Likeness] = {}
+        for pair in pairs:
+            closest.setdefault(pair.later.id, pair)
+        if len(closest) >= limit or len(pairs) < size or size >= MOST_PAIRS:
+            return list(closest.values())[:limit]
+        size = min(size * PAIRS, MOST_PAIRS)
+
+
+def _families(found: Sequence[Likeness]) -> list[list[Likeness]]:
+    """Pairs that hang together, the latest first; the last one's earlier article is in no other pair of its family."""
+    root: dict[int, int] = {}
+    families: dict[int, list[Likeness]] = {}
+    for pair in reversed(found):
+        first = root.setdefault(pair.earlier.id, pair.earlier.id)
+        root[pair.later.id] = first
+        families.setdefault(first, []).insert(0, pair)
+    return sorted(families.values(), key=lambda family: -family[0].later.id)
 
 
 def _row(teller: Teller, zone: str) -> tuple[int, str, str, str]:

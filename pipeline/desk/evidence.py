@@ -41,6 +41,9 @@ from pipeline.store.subscribers import Audience
 LATEST = 500
 """Titles among which the nearest one is looked for."""
 
+LIKE = 0.75
+"""How much of a title must be there for it to be guessed: below it any two titles of a language are alike."""
+
 MOST_ALIKE, MOST_PASSED = 5, 5
 
 
@@ -83,7 +86,7 @@ def find(app: App, words: str) -> Article | list[PassedFacts]:
         if out := passed.search(connection, text, MOST_PASSED) if text else []:
             return [PassedFacts(p.state, p.title, p.url, p.source, p.reason, p.at, p.retry_at) for p in out]
         titles = [a.title for a in articles.search(connection, limit=LATEST)]
-    close = nearest(text, titles, cutoff=0.4)
+    close = nearest(text, titles, cutoff=LIKE)
     raise UsageError(f'article "{text}"', "no article has this number, address or title",
                      hint=f'did you mean "{close}"?' if close else "`broadsheet articles list` shows what there is")
 

@@ -145,6 +145,18 @@ def tell_passed(passed: Sequence[PassedFacts], zone: str) -> list[Chapter]:
     return [Chapter(one.title or one.url, _not_taken(one, zone)) for one in passed]
 
 
+def next_after(passed: Sequence[PassedFacts]) -> str:
+    """What an operator can do about what was not taken."""
+    states = {one.state for one in passed}
+    if states & {PassedState.EXCLUDED, PassedState.RECONSIDER}:
+        return "`include`, `exclude` and `hold` of a source in config.toml say what is taken of it."
+    if PassedState.BACKLOG in states:
+        return "`backlog` of a source in config.toml says how old an article may be on the first look."
+    if PassedState.WAITING in states:
+        return "`broadsheet collect` asks for what is due."
+    return "`broadsheet sources` tells how its source is doing."
+
+
 def why_no_match(article: Article | Candidate, rules: Rules) -> str:
     """Why rules leave an article out, "" where they take it."""
     if rules.match(article):

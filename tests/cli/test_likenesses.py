@@ -55,7 +55,7 @@ def test_merging_and_parting(broadsheet: Run, site: Any) -> None:
     said = broadsheet(site, "articles", "merge", "1", "2")
     assert said.status == 0
     assert "2 articles tell one story now" in said.out
-    assert "articles split 2" in said.all
+    assert "`broadsheet articles split 2` parts them again" in said.all
     assert "Nothing says nearly the same" in broadsheet(site, "articles", "similar").out
     assert "You made it one story with article 1" in broadsheet(site, "why", "2").out
     again = broadsheet(site, "articles", "merge", "1", "2")
@@ -78,6 +78,23 @@ def test_more_than_asked_for_is_said(broadsheet: Run, site: Any) -> None:
     assert "and more: --limit 2" in said.all
 
 
+def test_of_many_alike_each_is_listed_once(broadsheet: Run, site: Any) -> None:
+    for n in range(4):
+        site.write(f"d{n}.md", "Bridge closed until spring", WORDS + f" Nothing else {n}.")
+    site.run()
+    suggest(site.app.store, site.now)
+    said = broadsheet(site, "articles", "similar").out
+    lines = [line.split() for line in said.splitlines() if "Bridge" in line]
+    assert len(lines) == 6, "six articles, where fifteen pairs are alike"
+    assert [line[1:3] for line in lines[:5]] == [["%", "like"]] * 5
+    assert "%" not in lines[-1]
+    pairs = broadsheet(site, "articles", "similar", "--json").json["pairs"]
+    assert len({pair["later"]["id"] for pair in pairs}) == len(pairs) == 5
+    for pair in pairs:  # what is listed is enough to make one story of them all
+        broadsheet(site, "articles", "merge", str(pair["later"]["id"]), str(pair["earlier"]["id"]))
+    assert "Nothing says nearly the same" in broadsheet(site, "articles", "similar").out
+
+
 def test_why_tells_what_changed(broadsheet: Run, site: Any) -> None:
     draft = make_draft(Found("Bridge closed for good", html=WORDS), source_url="", now=site.now)
     with site.app.store.write() as connection:
@@ -98,4 +115,14 @@ def test_why_tells_what_was_not_taken(broadsheet: Run, site: Any) -> None:
         assert 'in the source "north", and not taken: excluded by the rule "casino".' in said.out
     told = broadsheet(site, "why", "casino", "--json").json
     assert (told["article"], told["passed"][0]["reason"]) == (None, out.reason)
+    assert "`include`, `exclude` and `hold`" in said.all
+    refused = PassedOver("other", PassedState.REFUSED, "its page asks not to be kept (noindex)",
+                         "https://north.example/secret", "A secret page")
+    with site.app.store.write() as connection:
+        passed.record(connection, sources.state(connection, "north").id, [refused], site.now)
+    said = broadsheet(site, "why", "secret page")
+    assert "(noindex)" in said.out
+    assert "`exclude`" not in said.all, "no rule of the operator's keeps it out"
+    assert "did you mean" not in broadsheet(site, "why", "Bridges are many").all
+    assert 'did you mean "Something else"' in broadsheet(site, "why", "Somethin else").all
     assert broadsheet(site, "why", "poker").status == 2
