@@ -81,6 +81,7 @@ def sources_add(
                      "selector": selector, "every": every, "allow_networks": allow_network or ()}
     if os.path.isdir(url):  # noqa: PTH112 -- any text is a question here, however long
         found, table = None, folder_table(config, Path(url), wanted, known)
+        check_options(config, wanted, str(table["folder"]))
     else:
         with_scheme(url)
         _refuse_known(known, url, slug_wanted=slug)

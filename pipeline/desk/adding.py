@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -10,17 +11,20 @@ from pathlib import Path
 from pipeline.app import fetcher_for, utc_now
 from pipeline.collect.children.pool import Children
 from pipeline.collect.finding.look import Looked, look_at
+from pipeline.collect.finding.selector import check_selector
 from pipeline.collect.opml import Outline
 from pipeline.config import Config, load_text
 from pipeline.config.edit import Table, read_written, with_sources
 from pipeline.desk.newsources import Known, choose_slug, what_is_there
-from pipeline.errors import Refused, UsageError
+from pipeline.errors import ConfigError, ParseError, Refused, UsageError
 from pipeline.model.sources import SourceKind
 from pipeline.net.fetch import Request
 from pipeline.store import Connection, purge, sources
 from pipeline.store.engine import Store
 from pipeline.store.migrate import migrate
 
+_OF_THE_NEW = re.compile(r"line \d+: sources\[(\d+)\]\.(\w+)(?:\[\d+\])?: (.*)", re.DOTALL)
+_OPTIONS = {"topics": "topic", "allow_networks": "allow-network"}
 STAY = "Its articles stay where they are: in feeds, on the web, and in digests to come."
 
 
@@ -46,11 +50,26 @@ def what_it_leaves(config: Config, slug: str) -> str:
     return f"Its articles were taken down ({down:,}), and stay withdrawn.{more}"
 
 
-def check_options(config: Config, wanted: Table) -> None:
-    """Raise ConfigError where what is asked for could not stand in config.toml, before anybody is asked for it."""
-    table = _without_empty({"slug": wanted["slug"] or "a-new-source", "title": wanted["title"],
-                            "url": "https://new.invalid/", **_rest(wanted)})
-    load_text(with_sources(read_written(config.path).text, [table]), config.path)
+def check_options(config: Config, wanted: Table, folder: str = "") -> None:
+    """Raise UsageError where what is asked for could not stand in config.toml, before anybody is asked for it."""
+    if wanted["selector"]:
+        try:
+            check_selector(str(wanted["selector"]), subject="--selector")
+        except ParseError as error:
+            raise UsageError(error.subject, error.cause, hint=error.hint) from error
+    place = {"folder": folder} if folder else {"url": "https://new.invalid/"}
+    table = _without_empty({"slug": wanted["slug"] or "a-new-source", "title": wanted["title"], **place,
+                            **_rest(wanted)})
+    try:
+        load_text(with_sources(read_written(config.path).text, [table]), config.path)
+    except ConfigError as error:  # its lines are not in the file: what is wrong is what was given by hand
+        found = [match for text in error.problems if (match := _OF_THE_NEW.fullmatch(text))
+                 and int(match[1]) == len(config.sources)]
+        if not found:
+            raise
+        options = [f"--{_OPTIONS.get(match[2], match[2].replace('_', '-'))}" for match in found]
+        more = "".join(f"; {option}: {match[3]}" for option, match in zip(options[1:], found[1:], strict=True))
+        raise UsageError(options[0], found[0][3] + more) from error
 
 
 def look(

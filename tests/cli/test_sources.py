@@ -288,3 +288,15 @@ def test_nothing_is_said_to_be_written_that_is_not(
     for args in (("add", str(site.folder / "more")), ("remove", "north")):
         said = broadsheet(site, "sources", *args)
         assert (said.status, "Written into" in said.out, "Taken out" in said.out) == (2, False, False), said.all
+
+
+@pytest.mark.parametrize(("option", "value"), [
+    ("--every", "soon"), ("--slug", "De sk"), ("--allow-network", "all"), ("--selector", "a[["), ("--show", "half")])
+def test_a_wrong_option_is_named_and_no_line_of_a_file(
+    broadsheet: Run, make_site: Any, web: str, option: str, value: str
+) -> None:
+    site = make_site()
+    (site.folder / "more").mkdir()
+    for address in (f"{web}/", str(site.folder / "more")):
+        said = broadsheet(site, "sources", "add", address, option, value)
+        assert (said.status, f"{option}: " in said.err, "line " in said.err) == (2, True, False), said.all

@@ -245,8 +245,11 @@ def _refuse_page(root: Any, url: str) -> None:
     if _CHECKPOINT.search(shown):
         raise ParseError(url, "is a page that lets only browsers in", hint="ask the site for a feed")
     if len(words(root)) < 400 and (root.find(".//body") is None or not any(True for _ in root.iter("a"))):
-        raise ParseError(url, "is a page that shows nothing without JavaScript, which is not run",
-                         hint="ask the site for a feed, or try its sitemap")
+        if any(e.get("id") or e.tag in ("script", "noscript") for e in root.iter("div", "main", "script", "noscript")):
+            raise ParseError(url, "is a page that shows nothing without JavaScript, which is not run",
+                             hint="ask the site for a feed, or try its sitemap")
+        raise ParseError(url, "names no feed and lists no articles; the page holds next to nothing",
+                         hint="is it the right address?")
 
 
 def _types(text: str) -> set[str]:

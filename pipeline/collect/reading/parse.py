@@ -126,7 +126,7 @@ def _xml(body: bytes, url: str, charset: str) -> Parsed:
     try:
         root = _tree(body)
     except etree.XMLSyntaxError as error:
-        notes.append(f"not well-formed XML: {one_line(str(error))}")
+        notes.append(f"not well-formed XML (line {error.lineno}); it was mended and read all the same")
         mended = repair.mended(body, charset)
         try:
             root = _tree(mended)

@@ -272,3 +272,10 @@ def test_what_an_operator_writes(written: str, tried: tuple[str, ...]) -> None:
 def test_what_is_no_address_is_said_to_be_none(written: str) -> None:
     with pytest.raises(UsageError, match="is no web address"):
         with_scheme(written)
+
+
+@pytest.mark.parametrize("body", [b"<html><body></body></html>", page(body="<p>Soon.</p>")])
+def test_an_empty_page_is_not_blamed_on_a_script(web, look, body) -> None:
+    web.pages |= {"/": body}
+    with pytest.raises(ParseError, match="names no feed and lists no articles"):
+        look()
