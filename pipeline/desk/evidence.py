@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.config import Newsletter, nearest
+from pipeline.desk.lying import documents_named
 from pipeline.desk.why import (
     DeliveryFacts,
     DigestFacts,
@@ -85,6 +86,13 @@ def find(app: App, words: str) -> Article | list[PassedFacts]:
             raise UsageError(f'article "{text}"', f"{len(found)} articles fit: {some}{more}", hint="name one number")
         if out := passed.search(connection, text, MOST_PASSED) if text else []:
             return [PassedFacts(p.state, p.title, p.url, p.source, p.reason, p.at, p.retry_at) for p in out]
+        lying = documents_named(app.config, text, app.now()) if text else []
+        for one in lying:  # asked for by the file's name, and known by the guid that it names itself
+            same = articles.search(connection, text=one.guid) if one.guid else []
+            if known := next((a for a in same if (a.guid, a.source) == (one.guid, one.facts.source)), None):
+                return known
+        if lying:
+            return [one.facts for one in lying[:MOST_PASSED]]
         titles = [a.title for a in articles.search(connection, limit=LATEST)]
     close = nearest(text, titles, cutoff=LIKE)
     raise UsageError(f'article "{text}"', "no article has this number, address or title",

@@ -105,6 +105,7 @@ class PassedFacts:
     reason: str
     at: datetime | None
     retry_at: datetime | None    # when its page is asked for; None: never
+    document: str = ""           # its name in the source's folder, where it is one: it was looked at just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ def next_after(passed: Sequence[PassedFacts]) -> str:
         return "`include`, `exclude` and `hold` of a source in config.toml say what is taken of it."
     if PassedState.BACKLOG in states:
         return "`backlog` of a source in config.toml says how old an article may be on the first look."
+    if all(one.document for one in passed):
+        return "`broadsheet collect` takes it once nothing stands against it."
     if PassedState.WAITING in states:
         return "`broadsheet collect` asks for what is due."
     return "`broadsheet sources` tells how its source is doing."
@@ -263,6 +266,8 @@ def _likeness(one: LikenessFacts, facts: Facts) -> str:
 def _not_taken(one: PassedFacts, zone: str) -> list[str]:
     seen = f'Seen on {_time(one.at, zone)} in the source "{one.source}", and '
     because = f": {one.reason}" if one.reason else ""
+    if one.document:
+        return [f'It is the document {one.document} of the source "{one.source}", and no article yet{because}.']
     match one.state:
         case PassedState.WAITING:
             lines = [f"{seen}waits for its page{because}."]
