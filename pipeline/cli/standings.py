@@ -75,11 +75,17 @@ def _tell_all(terminal: Terminal, found: Sequence[Standing], now: datetime, late
 
 def _details(one: Standing) -> Iterator[tuple[str, str]]:
     if one.trouble:
-        yield f"! {one.trouble}" if one.mood in MILD else f"✗ {one.trouble}", WARN if one.mood in MILD else BAD
+        first, *more = one.trouble.split("\n")
+        style = WARN if one.mood in MILD else BAD
+        yield f"! {first}" if one.mood in MILD else f"✗ {first}", style
+        for text in more:
+            yield f"  {text}", style
     if one.advice:
         yield f"what to do: {one.advice}", ""
     if one.asks:
         yield f"asked at {one.asks} instead", DIM
+    if one.moving:
+        yield one.moving, ""
     if one.why:
         yield one.why, DIM
 
@@ -89,7 +95,7 @@ def _json(one: Standing) -> dict[str, Any]:
     return {
         "slug": one.slug, "title": one.title, "kind": one.kind, "location": one.location, "asks": one.asks,
         "standing": str(one.mood), "trouble": one.trouble, "advice": one.advice, "asked_at": one.asked_at,
-        "next_at": one.next_at, "why": one.why, "failures": one.failures, "error": one.error,
+        "next_at": one.next_at, "moving": one.moving, "why": one.why, "failures": one.failures, "error": one.error,
         "articles": counts.articles, "new_lately": counts.recent, "waiting": counts.waiting, "held": counts.held}
 
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from pipeline.app import App
+from pipeline.collect.ask import whereabouts
 from pipeline.collect.manners.intervals import say, say_times
+from pipeline.collect.manners.moves import MoveVerdict, decide_move
 from pipeline.config import Source
 from pipeline.model.sources import SourceKind, SourceStanding
 from pipeline.store import source_counts, sources
@@ -33,7 +35,7 @@ class Mood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One source of config.toml. `trouble` and `advice` are "" where all is well."""
+    """One source of config.toml. `trouble` and `advice` are "" where all is well; `trouble` may be several lines."""
 
     slug: str
     title: str
@@ -45,6 +47,7 @@ class Standing:
     advice: str
     asked_at: datetime | None
     next_at: datetime | None      # None: never
+    moving: str                   # where a redirect for good leads that is not believed yet, in words, and ""
     why: str                      # "every 6 hours: it publishes every 24 hours or so"
     failures: int
     error: str
@@ -78,8 +81,15 @@ def stand(source: Source, state: SourceState, counts: SourceCounts, now: datetim
     return Standing(
         slug=source.slug, title=state.title, kind=kind, location=source.url or str(source.folder),
         asks=asked if asked != source.url else "", mood=mood, trouble=trouble, advice=advice,
-        asked_at=state.last_polled_at, next_at=state.next_poll_at, why=why,
+        asked_at=state.last_polled_at, next_at=state.next_poll_at, moving=_moving(source, state, now), why=why,
         failures=state.failures, error=state.last_error, counts=counts)
+
+
+def _moving(source: Source, state: SourceState, now: datetime) -> str:
+    if not state.moved_to or state.standing is not SourceStanding.ACTIVE:
+        return ""
+    move = decide_move(whereabouts(source, state), state.moved_to, now)
+    return move.reason if move.verdict in (MoveVerdict.WAIT, MoveVerdict.REFUSE) else ""
 
 
 def _mood(state: SourceState) -> Mood:
@@ -99,7 +109,8 @@ def _trouble(source: Source, state: SourceState, mood: Mood, now: datetime, zone
         return "blocked by you, and not asked", (
             "nothing; to ask it again take `blocked = true` out of its table in config.toml")
     if mood is Mood.GONE:
-        return f"gone, and not asked any more: {state.standing_reason}. Its articles stay", (
+        stay = "" if "articles stay" in state.standing_reason else ". Its articles stay"
+        return f"gone, and not asked any more: {state.standing_reason}{stay}", (
             f"put its new address into config.toml, or `broadsheet sources remove {slug}`")
     if mood is Mood.QUARANTINED:
         until = f" until {_moment(state.standing_until, zone)}" if state.standing_until else ""
@@ -107,7 +118,8 @@ def _trouble(source: Source, state: SourceState, mood: Mood, now: datetime, zone
             f"nothing, it is tried again then; {now_by_hand}, "
             f"`broadsheet sources block {slug}` leaves it alone for good")
     if mood is Mood.PARTLY:
-        return f"when it was last asked: {state.last_error}", ""
+        lines = "\n" if "\n" in state.last_error else " "
+        return f"when it was last asked:{lines}{state.last_error}", ""
     if mood is not Mood.FAILING:
         return "", ""
     since = state.failing_since or now

@@ -300,3 +300,31 @@ def test_a_wrong_option_is_named_and_no_line_of_a_file(
     for address in (f"{web}/", str(site.folder / "more")):
         said = broadsheet(site, "sources", "add", address, option, value)
         assert (said.status, f"{option}: " in said.err, "line " in said.err) == (2, True, False), said.all
+
+
+def test_troubles_of_a_folder_have_a_line_each(broadsheet: Run, make_site: Any) -> None:
+    site = make_site()
+    for n in range(8):
+        (site.folder / "articles" / f"link{n}.md").symlink_to("/etc/hostname")
+    broadsheet(site, "collect")
+    lines = broadsheet(site, "sources").out.splitlines()
+    at = lines.index("    ! when it was last asked:")
+    assert [line.split(":")[0] for line in lines[at + 1: at + 5]] == [
+        "      link0.md", "      link1.md", "      link2.md", "      and 5 more"]
+    assert str(site.folder) not in "".join(lines)
+
+
+def test_a_move_that_waits_and_a_source_that_is_gone_are_told_once(
+    broadsheet: Run, make_site: Any, basic_config: str
+) -> None:
+    long = "north-of-the-river-and-of-all-that-lies-beyond-it"
+    site = make_site(basic_config + OTHERS + OTHERS.replace('"north"', f'"{long}"').replace(":9", ":10"))
+    with site.app.store.write() as connection:
+        sources.record_poll(connection, sources.state(connection, "north").id, standing=SourceStanding.GONE,
+                            standing_reason="it is gone for good (410); its articles stay, and it is not asked")
+        sources.record_poll(connection, sources.state(connection, long).id, last_polled_at=site.now,
+                            moved_to="https://new.example/feed.xml", moved_since=site.now - timedelta(days=2))
+    said = broadsheet(site, "sources").out
+    assert said.lower().count("its articles stay") == 1
+    assert f"\n{long}  " in said
+    assert "for good to https://new.example/feed.xml since 2026-05-30; that is believed from 2026-06-06" in said

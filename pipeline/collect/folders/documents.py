@@ -16,8 +16,10 @@ from pipeline.config import Source
 from pipeline.errors import BroadsheetError, ParseError
 from pipeline.model.articles import Draft, Found
 from pipeline.store.sources import SourceState
+from pipeline.text.legal import one_line
 
 EVERY_MINUTE = timedelta(minutes=1)
+MOST_NAMED = 3  # problems of a folder that are kept; all are told when it is looked at
 
 
 def look_into(
@@ -37,13 +39,19 @@ def look_into(
     every = Interval(source.every or EVERY_MINUTE, "it is a folder")
     fields = {
         "last_polled_at": now, "next_poll_at": now, "failures": 0, "failing_since": None,  # looking costs nothing
-        "last_error": "; ".join(poll.problems)[:MAX_ERROR], "interval": every.span, "interval_reason": every.reason,
+        "last_error": _first_of(poll.problems)[:MAX_ERROR], "interval": every.span, "interval_reason": every.reason,
     }
     if state.first_polled_at is None and drafts:
         fields["first_polled_at"] = now
     if not source.title and not state.title:
         fields["title"] = source.slug
     return Answer(source, state, poll, now, fields, Seen(drafts))
+
+
+def _first_of(problems: list[str]) -> str:
+    """The first few, each in a line of its own, and how many more there are."""
+    more = [f"and {len(problems) - MOST_NAMED} more"] if len(problems) > MOST_NAMED else []
+    return "\n".join([*(one_line(text, MAX_ERROR // (MOST_NAMED + 1)) for text in problems[:MOST_NAMED]), *more])
 
 
 def _drafts(source: Source, folder: Path, language: str, now: datetime, poll: Poll) -> list[Draft]:

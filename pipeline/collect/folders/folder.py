@@ -48,7 +48,7 @@ def read_folder(folder: Path) -> FolderRead:
         try:
             data, about = _read(path)
         except (OSError, ValueError) as error:
-            read.problems.append(f"{_text(path)}: can't be read: {_reason(error)}")
+            read.problems.append(f"{name}: can't be read: {_reason(error)}")
             continue
         read.documents.append(Document(name, data))
         if abs(time.time() - about.st_mtime) < YOUNG_S:
@@ -88,9 +88,10 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _files(folder: Path, problems: list[str]) -> Iterator[Path]:
-    for at, folders, names in os.walk(folder, onerror=lambda e: problems.append(f"{e.filename}: {e.strerror}")):
+    for at, folders, names in os.walk(folder, onerror=lambda e: problems.append(
+            f"{_text(os.path.relpath(e.filename, folder))}: can't be read: {_reason(e)}")):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        problems.extend(f"{_text(Path(at, name))}: can't be read: {LINK}" for name in folders
+        problems.extend(f"{_text(Path(at, name).relative_to(folder))}: can't be read: {LINK}" for name in folders
                         if Path(at, name).is_symlink())
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
