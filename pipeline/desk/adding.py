@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 from pipeline.app import fetcher_for, utc_now
@@ -85,6 +86,12 @@ def look(
 
 def fetch(config: Config, url: str, networks: tuple[str, ...]) -> bytes:
     """What is at an address, as a list of sources is fetched that somebody puts there."""
+    for network in networks:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise UsageError("--allow-network", f'"{network}" is no address or network',
+                             hint='write one like "192.168.1.0/24"') from None
     with closing(fetcher_for(config)) as fetcher:
         try:
             return fetcher.fetch(Request(url, allow_networks=networks, accept="text/x-opml, */*;q=0.8")).body

@@ -184,3 +184,8 @@ def test_what_a_list_holds_and_can_t_be_used_is_named(
     (site.folder / "odd.opml").write_text(f"<opml version='2.0'><body>{body}")
     said = broadsheet(site, "sources", "import", str(site.folder / "odd.opml"))
     assert (said.status, words in said.err, "Dir:" in said.err) == (status, True, False), said.all
+
+
+def test_a_wrong_network_is_wrong_usage(broadsheet: Run, site: Any) -> None:
+    said = broadsheet(site, "sources", "import", "http://127.0.0.1:9/x", "--allow-network", "all")
+    assert (said.status, '--allow-network: "all" is no address or network' in said.err) == (2, True), said.all
