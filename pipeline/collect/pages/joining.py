@@ -27,6 +27,7 @@ _ASKING = re.compile(
     r"lire|en savoir|leer más|seguir|leggi|läs|læs|lees)\b(?:\W+\w+){0,4}\W*", re.IGNORECASE)
 _SITE = re.compile(r"\s*[|\-–—/»·•:]\s")
 
+
 def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.SUMMARY) -> Draft:
     """Return `draft` with the text of its page, and what it lacked of the page's title, author, dates and the like.
 
@@ -40,7 +41,8 @@ def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.
     given = draft.pointer
     made = make_draft(
         Found(
-            title=_title(draft, page), html=page.html, summary=_description(page),
+            # by the page's own title it is the same article, whatever a second listing calls it
+            title=(page.title if given and page.title else draft.title), html=page.html, summary=_description(page),
             url=page.url, author=page.author, published_at=page.published_at, updated_at=page.updated_at,
             topics=page.topics, language=page.language, rights=page.rights, licence=page.licence, image=page.image,
         ),
@@ -59,7 +61,8 @@ def with_page(draft: Draft, page: PageRead, *, now: datetime, show: Show = Show.
     if not given:
         return filled
     return replace(
-        filled, title=made.title, content_hash=made.content_hash, url=_address(draft, page),
+        filled, title=made.title if _title(draft, page) == page.title else draft.title,
+        content_hash=made.content_hash, url=_address(draft, page),
         author=made.author or draft.author, image=made.image or draft.image, language=made.language or draft.language,
         topics=tuple(dict.fromkeys((*draft.topics, *made.topics))),
     )
