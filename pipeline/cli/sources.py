@@ -250,10 +250,10 @@ def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> N
     more = f", and what is known of {extent.passed:,} more that were not taken" if extent.passed else ""
     left = plural(extent.sent, "mail with one of these digests", "mails with one of these digests")
     gone = f", and {left} left already and can't be taken back" if extent.sent else ""
-    terminal.line(f'What "{slug}" gave is taken down: {plural(extent.articles, "article")} in feeds, on the web and in '
-                  f'{plural(len(extent.digests), "digest")}{more}.', WARN)
-    terminal.line(f"Their words are deleted from the database. This can't be undone; backups still hold them{gone}.",
-                  WARN)
+    terminal.line(f'What "{slug}" gave will be taken down: {plural(extent.articles, "article")} in feeds, on the web '
+                  f'and in {plural(len(extent.digests), "digest")}{more}.', WARN)
+    terminal.line("Their words will be deleted from the database. This can't be undone; backups still hold them"
+                  f"{gone}.", WARN)
     if yes:
         return
     if terminal.as_json or not sys.stdin.isatty():

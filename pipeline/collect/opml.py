@@ -18,6 +18,7 @@ from pipeline.collect.pages.charset import decode_page
 from pipeline.errors import ParseError
 from pipeline.text.legal import legal_text, one_line
 
+SNIFF = 100_000        # characters at the start in which a document type stands
 MAX_BYTES = 5_000_000
 MAX_SOURCES = 10_000   # the time for one address that stands in as many folders grows with their square
 MAX_NAME = 100         # characters of a folder's or a topic's name
@@ -49,11 +50,13 @@ class SourceList:
 def read_opml(data: bytes, subject: str) -> SourceList:
     """Read a list. An address that stands in it several times comes once, with the topics of all places.
 
-    Raises ParseError where it is too large, or no list. Entities of its own mean nothing: they stay what they are.
+    Raises ParseError where it is too large, no list, or declares entities of its own.
     """
     if len(data) > MAX_BYTES:
         raise ParseError(subject, f"is larger than the {MAX_BYTES // 1_000_000} MB that are read")
     text = decode_page(data)
+    if "<!entity" in text[:SNIFF].lower():
+        raise ParseError(subject, "declares entities in a document type, which a list of sources has no need of")
     if (number := len(_OUTLINE.findall(text))) > MAX_SOURCES:
         raise ParseError(subject, f"holds {number:,} outlines, and {MAX_SOURCES:,} are read",
                          hint="part it into several files")

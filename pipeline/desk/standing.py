@@ -14,6 +14,7 @@ from pipeline.collect.manners.intervals import say, say_times
 from pipeline.collect.manners.moves import MoveVerdict, decide_move
 from pipeline.config import Source
 from pipeline.model.sources import SourceKind, SourceStanding
+from pipeline.net.guard import printable
 from pipeline.store import source_counts, sources
 from pipeline.store.source_counts import SourceCounts
 from pipeline.store.sources import SourceState
@@ -79,8 +80,8 @@ def stand(source: Source, state: SourceState, counts: SourceCounts, now: datetim
     if state.next_poll_at is None or why.startswith("failed"):  # that is said already
         why = ""
     return Standing(
-        slug=source.slug, title=state.title, kind=kind, location=source.url or str(source.folder),
-        asks=asked if asked != source.url else "", mood=mood, trouble=trouble, advice=advice,
+        slug=source.slug, title=state.title, kind=kind, location=printable(source.url) or str(source.folder),
+        asks=printable(asked) if asked != source.url else "", mood=mood, trouble=trouble, advice=advice,
         asked_at=state.last_polled_at, next_at=state.next_poll_at, moving=_moving(source, state, now), why=why,
         failures=state.failures, error=state.last_error, counts=counts)
 

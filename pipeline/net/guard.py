@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 
 import idna
 
+from pipeline.config.secrets import MASK, QUERY_SECRET
 from pipeline.errors import Refused
 
 PORTS = frozenset({80, 443, 8000, 8008, 8080, 8443, 8888})
@@ -119,9 +120,11 @@ def check_address(ip: str, allow_networks: tuple[str, ...] = (), *, port: int = 
 
 
 def printable(url: str) -> str:
-    """A URL as it may stand in an error or a log: no user-info, no control characters, not endless."""
-    if "@" not in url and len(url) <= _SHOWN_CHARS and url.isprintable():
+    """A URL as it may stand in an error or a log: no user-info, no query that looks like a secret, no control
+    characters, not endless."""
+    if "@" not in url and "?" not in url and len(url) <= _SHOWN_CHARS and url.isprintable():
         return url
+    url = QUERY_SECRET.sub(rf"\1{MASK}", url)
     shown = re.sub(r"(?i)^(\s*[a-z][a-z0-9+.-]*:)?(//)[^/?#]*@", r"\1\2…@", url)
     shown = "".join(char if char.isprintable() else "�" for char in shown)
     return shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS - 1]}…"

@@ -244,3 +244,10 @@ def test_an_address_with_a_zone_is_refused_even_where_it_is_named(ip: str) -> No
 def test_a_host_that_parsers_read_differently_is_refused(authority: str) -> None:
     with pytest.raises(Refused):
         check_url(f"http://{authority}/", ("::/0", "0.0.0.0/0"))
+
+
+@pytest.mark.parametrize("url", ["https://s.example/feed?key=s3cret", "https://s.example/feed?a=1&api_token=s3cret#x",
+                                 "https://ann:s3cret@s.example/feed"])
+def test_no_secret_of_an_address_is_printed(url: str) -> None:
+    assert "s3cret" not in printable(url)
+    assert "s.example/feed" in printable(url)
