@@ -136,6 +136,11 @@ def count_new(poll: Poll, accepted: Sequence[New]) -> None:
     poll.unmailable += sum(1 for _, _, how in accepted if not how.held and not how.mailable)
 
 
+def known_of(row: articles.KnownRow) -> Known:
+    """A stored article as decisions see it."""
+    return Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
+
+
 def key_of(draft: Draft) -> str:
     """What an article that was not taken is remembered by."""
     return draft.url_key or draft.guid or draft.content_hash
@@ -146,8 +151,7 @@ def _revise_known(
 ) -> list[Draft]:
     """Write what changed in known articles, and return the drafts that are new."""
     rows = {row.id: row for row in articles.known(connection, source_id, seen.drafts)}
-    index = KnownIndex.of(Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
-                          for row in rows.values())
+    index = KnownIndex.of(known_of(row) for row in rows.values())
     verdicts: Counter[Verdict] = Counter()
     new: list[Draft] = []
     anew: list[PassedOver] = []

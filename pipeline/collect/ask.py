@@ -105,7 +105,7 @@ def _read(source: Source, state: SourceState, tools: Tools, now: datetime, poll:
 
 def _request(source: Source, url: str, state: SourceState) -> Request:
     return Request(url, etag=state.etag, last_modified=state.last_modified,
-                   allow_networks=tuple(str(n) for n in source.allow_networks))
+                   allow_networks=source.allow_networks)
 
 
 def _after_answer(

@@ -151,7 +151,7 @@ def _named_feed(
         return None
     for link in glance.feeds[:MOST_FEEDS]:
         try:
-            there = tools.fetcher.fetch(Request(link.url, allow_networks=tuple(str(n) for n in source.allow_networks)))
+            there = tools.fetcher.fetch(Request(link.url, allow_networks=source.allow_networks))
             reading = _found(_feed(source, state, there, tools, now, poll), SourceKind.FEED)
         except TooCostly:
             raise
@@ -213,7 +213,7 @@ def _sitemap(
     failed: list[BroadsheetError] = []
     for url in chosen.urls:
         try:
-            there = tools.fetcher.fetch(Request(url, allow_networks=tuple(str(n) for n in source.allow_networks)))
+            there = tools.fetcher.fetch(Request(url, allow_networks=source.allow_networks))
             below: PointersRead = tools.children.work("sitemap", url, there.body, site=source.url,
                                                       **_arguments(source, there, now))
         except TooCostly:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pipeline.collect.accept import New, Poll, count_new
+from pipeline.collect.accept import New, Poll, count_new, known_of
 from pipeline.collect.changes import describe_change
 from pipeline.collect.children.answers import PageDraft
 from pipeline.collect.children.pool import Stopped
@@ -58,7 +58,7 @@ def ask_for_page(
 ) -> PageAnswer:
     """Ask for one page. Never raises for anything that its site did."""
     waiting = from_json(row.draft, row)
-    networks = tuple(str(n) for n in source.allow_networks)
+    networks = source.allow_networks
     delay = timedelta()
 
     def no(reason: str, *, final: bool, wait: float | None = None) -> PageAnswer:
@@ -174,8 +174,7 @@ def _known_as(
 ) -> str:
     """The article that a page turned out to be, in words; "" where it is none that is known. By its words only what
     was a pointer is known: what else a document tells of is as many articles as there are entries."""
-    known = [Known(row.id, row.guid, row.url_key, row.content_hash, row.title, row.revision, row.status)
-             for row in articles.known(connection, state.id, [draft])]
+    known = [known_of(row) for row in articles.known(connection, state.id, [draft])]
     known += [Known(0, other.guid, other.url_key, other.content_hash, other.title)
               for source_id, other, _ in beside if source_id == state.id]
     found = match(draft if waiting.draft.pointer else replace(draft, telling=False), KnownIndex.of(known))

@@ -69,7 +69,7 @@ class Job:
         if self.source.folder is not None:
             return ""
         url = self.page.url if self.page else whereabouts(self.source, self.state).asked
-        return "" if is_own(url, tuple(str(n) for n in self.source.allow_networks)) else site_of(url)
+        return "" if is_own(url, self.source.allow_networks) else site_of(url)
 
 
 def collect(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from pipeline.collect.similar import Run, Telling, furniture_of, likeness, signature
 from pipeline.store import Connection, meta, similar
+from pipeline.store.chunks import CHUNK
 from pipeline.store.engine import Store
 from pipeline.store.similar import Pair, ReadRow
 from pipeline.text.words import visible_text
@@ -135,5 +136,5 @@ def _without(furniture: Mapping[int, Sequence[Telling]], a: Telling, b: Telling)
 def _forget_old(store: Store, now: datetime) -> None:
     for _ in range(CLEANED):
         with store.write() as connection:
-            if similar.forget(connection, now - REMEMBERED) < similar.CHUNK:
+            if similar.forget(connection, now - REMEMBERED) < CHUNK:
                 break

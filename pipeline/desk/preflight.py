@@ -89,7 +89,7 @@ def _addresses(config: Config) -> Iterator[Finding]:
     mine = [source for source in config.sources if source.url and not source.blocked]
     for source in mine:
         try:
-            networks = tuple(str(network) for network in source.allow_networks)
+            networks = source.allow_networks
             target = check_url(source.url, networks)
             with suppress(ValueError):  # a name; where that leads is seen when it is asked
                 check_address(str(ip_address(target.host)), networks, port=target.port, subject=source.url)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, or_, select, update
 
@@ -14,12 +13,8 @@ from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus, Draft, Enclosure, Extra, Show
 from pipeline.model.selection import Rules
 from pipeline.store import meta
+from pipeline.store.chunks import chunks
 from pipeline.store.schema import article_revisions, article_topics, articles, likenesses, sources
-
-T = TypeVar("T")
-
-CHUNK = 400
-"""Values in one IN list; SQLite allows 32,766 and plans badly long before."""
 
 TELLING = 80
 """Characters of summary below which two articles may well say the same and be different ("Open thread")."""
@@ -59,7 +54,7 @@ def known(connection: Connection, source_id: int, drafts: Sequence[Draft]) -> li
         (articles.c.url_key, {d.url_key for d in drafts}),
         (articles.c.content_hash, {d.content_hash for d in drafts}),
     ):
-        for chunk in _chunks(sorted(values - {""})):
+        for chunk in chunks(sorted(values - {""})):
             query = select(
                 articles.c.id, articles.c.guid, articles.c.url_key, articles.c.content_hash, articles.c.title,
                 articles.c.revision, articles.c.status, articles.c.topics,
@@ -79,12 +74,6 @@ def count_since(connection: Connection, source_id: int, moment: datetime) -> int
     """How many of a source's articles were first seen after a moment."""
     return connection.execute(select(func.count()).select_from(articles).where(
         articles.c.source_id == source_id, articles.c.first_seen_at > moment)).scalar_one()
-
-
-def count_of_source(connection: Connection, source_id: int) -> int:
-    return connection.execute(
-        select(func.count()).select_from(articles).where(articles.c.source_id == source_id)
-    ).scalar_one()
 
 
 def add(
@@ -196,7 +185,7 @@ def accepted_between(connection: Connection, from_seq: int, cut_seq: int, rules:
 def siblings(connection: Connection, stories: Collection[int], before_seq: int) -> list[Article]:
     """Articles accepted up to `before_seq` that tell one of `stories`, also withdrawn ones: they were told once."""
     found: list[Article] = []
-    for chunk in _chunks(sorted(stories)):
+    for chunk in chunks(sorted(stories)):
         query = _select().where(
             or_(articles.c.story_id.in_(chunk), articles.c.id.in_(chunk)), articles.c.accepted_seq <= before_seq)
         found += [_article(row) for row in connection.execute(query.order_by(articles.c.id))]
@@ -213,7 +202,7 @@ def by_id(connection: Connection, article_id: int) -> Article:
 
 def by_ids(connection: Connection, article_ids: Collection[int]) -> dict[int, Article]:
     found: dict[int, Article] = {}
-    for chunk in _chunks(sorted(article_ids)):
+    for chunk in chunks(sorted(article_ids)):
         for row in connection.execute(_select().where(articles.c.id.in_(chunk))):
             found[row.id] = _article(row)
     return found
@@ -257,7 +246,7 @@ class Stories:
             (articles.c.url_key, {d.url_key for d in drafts}, stories.by_url),
             (articles.c.content_hash, {d.content_hash for d in drafts if _is_telling(d)}, stories.by_content),
         ):
-            for chunk in _chunks(sorted(values - {""})):
+            for chunk in chunks(sorted(values - {""})):
                 query = (select(column.label("key"), func.coalesce(articles.c.story_id, articles.c.id).label("story"))
                          .where(column.in_(chunk)).order_by(articles.c.id))
                 for row in connection.execute(query):
@@ -352,9 +341,3 @@ def _article(row: Row[Any]) -> Article:
         extras=tuple(Extra(name, text, tuple((k, v) for k, v in pairs)) for name, text, pairs in row.extras),
         text_note=row.text_note,
     )
-
-
-def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

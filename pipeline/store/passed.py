@@ -3,21 +3,16 @@ are no news when their document is read the next time, and `why` can tell of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from pipeline.model.sources import PassedState
+from pipeline.model.sources import PassedState, SourceStanding
+from pipeline.store.chunks import chunks
 from pipeline.store.schema import passed_over, sources
-
-CHUNK = 400
-"""Values in one IN list."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ def record(connection: Connection, source_id: int, seen: Sequence[PassedOver], n
 def known(connection: Connection, source_id: int, keys: Iterable[str]) -> dict[str, PassedState]:
     """The states of those of `keys` that were seen before."""
     found: dict[str, PassedState] = {}
-    for chunk in _chunks(sorted(keys)):
+    for chunk in chunks(sorted(keys)):
         query = select(passed_over.c.key, passed_over.c.state).where(
             passed_over.c.source_id == source_id, passed_over.c.key.in_(chunk))
         found |= {row.key: PassedState(row.state) for row in connection.execute(query)}
@@ -68,7 +63,7 @@ def find(connection: Connection, source_id: int, key: str) -> PassedOver | None:
 def rows(connection: Connection, source_id: int, keys: Iterable[str]) -> dict[str, PassedOver]:
     """Those of `keys` that were seen before, whole."""
     found: dict[str, PassedOver] = {}
-    for chunk in _chunks(sorted(keys)):
+    for chunk in chunks(sorted(keys)):
         query = select(passed_over).where(passed_over.c.source_id == source_id, passed_over.c.key.in_(chunk))
         found |= {row.key: _passed(row) for row in connection.execute(query)}
     return found
@@ -93,7 +88,7 @@ def sources_waiting(connection: Connection, now: datetime) -> dict[str, int]:
     """Slugs of the sources some of whose pages are to be asked for now, and how many."""
     query = (select(sources.c.slug, func.count().label("number"))
              .join(passed_over, passed_over.c.source_id == sources.c.id).where(
-                 passed_over.c.retry_at <= now, sources.c.declared, sources.c.standing == "active")
+                 passed_over.c.retry_at <= now, sources.c.declared, sources.c.standing == SourceStanding.ACTIVE)
              .group_by(sources.c.slug).order_by(sources.c.slug))
     return {row.slug: row.number for row in connection.execute(query)}
 
@@ -108,7 +103,7 @@ def waiting(connection: Connection, source_id: int, now: datetime, limit: int) -
 
 def forget(connection: Connection, source_id: int, keys: Collection[str]) -> None:
     """They were taken after all."""
-    for chunk in _chunks(sorted(keys)):
+    for chunk in chunks(sorted(keys)):
         connection.execute(delete(passed_over).where(passed_over.c.source_id == source_id,
                                                      passed_over.c.key.in_(chunk)))
 
@@ -125,9 +120,3 @@ def search(connection: Connection, text: str, limit: int = 20) -> list[PassedOve
 def _passed(row: Row[Any], source: str = "") -> PassedOver:
     return PassedOver(row.key, PassedState(row.state), row.reason, row.url, row.title, row.retry_at, row.attempts,
                       row.article_id, row.draft, row.at, source)
-
-
-def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

@@ -7,16 +7,16 @@ was answered is never asked again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
 from pipeline.errors import UsageError
 from pipeline.model.articles import ArticleStatus
+from pipeline.store.chunks import CHUNK, chunks
 from pipeline.store.schema import article_bands, articles, likenesses, sources
 
 SUGGESTED, MERGED, SPLIT = "suggested", "merged", "split"
@@ -27,9 +27,6 @@ MAX_HTML = 60_000
 
 MOST_FOUND = 5_000
 """Rows that one band's search reads at most: what stands under everything finds everything."""
-
-CHUNK = 400
-"""Values in one IN list."""
 
 NEIGHBOURS = 8
 """Other articles of a source that show what it puts under each of them."""
@@ -84,7 +81,7 @@ def accepted_after(connection: Connection, seq: int, limit: int) -> list[ReadRow
 def read(connection: Connection, ids: Iterable[int]) -> list[ReadRow]:
     """Those of `ids` that are accepted."""
     found: list[ReadRow] = []
-    for chunk in _chunks(ids):
+    for chunk in chunks(sorted(ids)):
         query = _read().where(articles.c.id.in_(chunk), articles.c.status == ArticleStatus.ACCEPTED)
         found += [ReadRow(*row) for row in connection.execute(query.order_by(articles.c.id))]
     return found
@@ -108,7 +105,7 @@ def sharing(connection: Connection, signatures: Mapping[int, Mapping[int, int]])
             wanted[band].add(value)
     found: dict[tuple[int, int], list[int]] = {}
     for band, values in sorted(wanted.items()):
-        for chunk in _chunks(values):
+        for chunk in chunks(sorted(values)):
             query = select(article_bands.c.value, article_bands.c.article_id).where(
                 article_bands.c.band == band, article_bands.c.value.in_(chunk)).limit(MOST_FOUND)
             for value, article_id in connection.execute(query):
@@ -122,7 +119,7 @@ def parted(connection: Connection, stories: Collection[int]) -> set[Pair]:
     one = func.coalesce(later.c.story_id, later.c.id).label("one")
     other = func.coalesce(earlier.c.story_id, earlier.c.id).label("other")
     found: set[Pair] = set()
-    for chunk in _chunks(stories):
+    for chunk in chunks(sorted(stories)):
         query = (select(one, other).select_from(likenesses)
                  .join(later, later.c.id == likenesses.c.article_id)
                  .join(earlier, earlier.c.id == likenesses.c.other_id)
@@ -137,7 +134,7 @@ def record(
     """Remember signatures, and suggest pairs (later, earlier) -> percent. Returns how many were not known."""
     rows = [{"band": band, "value": value, "article_id": article_id}
             for article_id, bands in signatures.items() for band, value in bands.items()]
-    for chunk in _chunks(signatures):  # a released article may come here again
+    for chunk in chunks(sorted(signatures)):  # a released article may come here again
         connection.execute(delete(article_bands).where(article_bands.c.article_id.in_(chunk)))
     if rows:
         connection.execute(insert(article_bands), rows)
@@ -155,7 +152,7 @@ def forget(connection: Connection, before: datetime, limit: int = CHUNK) -> int:
     ids = connection.execute(
         select(articles.c.id).where(articles.c.id.in_(select(oldest.c.article_id)), articles.c.accepted_at < before)
     ).scalars().all()
-    for chunk in _chunks(ids):
+    for chunk in chunks(sorted(ids)):
         connection.execute(delete(article_bands).where(article_bands.c.article_id.in_(chunk)))
     return len(ids)
 
@@ -227,7 +224,7 @@ def _states(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, str]:
     """The pairs that are known, whatever became of them."""
     wanted = set(pairs)
     found: dict[Pair, str] = {}
-    for chunk in _chunks({a for a, _ in wanted}):
+    for chunk in chunks(sorted({a for a, _ in wanted})):
         query = select(likenesses.c.article_id, likenesses.c.other_id, likenesses.c.state).where(
             likenesses.c.article_id.in_(chunk))
         found |= {(a, b): state for a, b, state in connection.execute(query) if (a, b) in wanted}
@@ -277,11 +274,5 @@ def _set_story(connection: Connection, tellers: Sequence[int]) -> None:
     """A story is called after its oldest article, which itself names none."""
     story = min(tellers)
     connection.execute(update(articles).where(articles.c.id == story).values(story_id=None))
-    for chunk in _chunks(i for i in tellers if i != story):
+    for chunk in chunks(sorted(i for i in tellers if i != story)):
         connection.execute(update(articles).where(articles.c.id.in_(chunk)).values(story_id=story))
-
-
-def _chunks(values: Iterable[int]) -> Iterator[list[int]]:
-    remaining = iter(sorted(values))
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
 from pipeline.model.articles import Also, Article, ArticleStatus
+from pipeline.store.chunks import chunks
 from pipeline.store.schema import articles, sources
-
-CHUNK = 400
-"""Values in one IN list."""
 
 MOST_ALSO = 5
 """Other sources that one article names."""
@@ -24,7 +21,7 @@ def with_also(connection: Connection, listed: Iterable[Article]) -> list[Article
     """The same articles, each with the other sources whose accepted articles tell its story, in order of acceptance."""
     given = list(listed)
     tellers: defaultdict[int, list[Any]] = defaultdict(list)
-    for chunk in _chunks(sorted({article.story for article in given})):
+    for chunk in chunks(sorted({article.story for article in given})):
         query = (
             select(articles.c.id, articles.c.url, sources.c.slug, sources.c.title,
                    func.coalesce(articles.c.story_id, articles.c.id).label("story"))
@@ -44,9 +41,3 @@ def _also(article: Article, tellers: Sequence[Any]) -> tuple[Also, ...]:
         if row.slug != article.source and row.id != article.id:
             others.setdefault(row.slug, Also(row.id, row.title or row.slug, row.url))
     return tuple(others.values())[:MOST_ALSO]
-
-
-def _chunks(values: Iterable[int]) -> Iterator[list[int]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

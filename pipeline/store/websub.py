@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,13 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, and_, case, delete, insert, or_, select, update
 
 from pipeline.model.sources import SourceStanding
+from pipeline.store.chunks import chunks
 from pipeline.store.schema import hub_subscriptions, sources
 
 CLOCKS_APART = timedelta(hours=1)
 """An article may be dated so much later than the push that told of it."""
-
-CHUNK = 400
-"""Values in one IN list."""
 
 
 class HubState(StrEnum):
@@ -74,7 +72,7 @@ def of_sources(connection: Connection, slugs: Collection[str] | None = None) -> 
     if slugs is None:
         return {row["slug"]: _subscription(row) for row in connection.execute(_query()).mappings()}
     found = {}
-    for chunk in _chunks(slugs):
+    for chunk in chunks(sorted(slugs)):
         for row in connection.execute(_query().where(sources.c.slug.in_(chunk))).mappings():
             found[row["slug"]] = _subscription(row)
     return found
@@ -162,9 +160,3 @@ def _subscription(row: RowMapping) -> HubSubscription:
     values["state"] = HubState(values["state"])
     return HubSubscription(
         **values, wanted=declared and standing not in (SourceStanding.GONE, SourceStanding.BLOCKED))
-
-
-def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(sorted(values))
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

@@ -9,6 +9,7 @@ from pipeline.model.selection import Rules
 from pipeline.model.sources import SourceKind
 from pipeline.store import articles, digests
 from pipeline.store.articles import Acceptance
+from pipeline.store.chunks import CHUNK
 from pipeline.store.sources import Declared
 
 LONG = "A summary that is long enough to say something that no second article says by chance, ever. " * 2
@@ -119,7 +120,7 @@ def test_search_takes_wild_cards_literally(book) -> None:
 
 def test_many_identities_at_once(book) -> None:
     """More than one statement's worth."""
-    wanted = [book.draft(f"A{n}") for n in range(articles.CHUNK + 5)]
+    wanted = [book.draft(f"A{n}") for n in range(CHUNK + 5)]
     ids = add(book, *wanted)
     with book.store.read() as connection:
         assert len(articles.known(connection, book.source, wanted)) == len(wanted)

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from pipeline.model.sources import PassedState, SourceKind, SourceStanding
 from pipeline.store import passed
+from pipeline.store.chunks import CHUNK
 from pipeline.store.engine import Store
 from pipeline.store.passed import PassedOver
 from pipeline.store.schema import sources as source_rows
@@ -56,7 +57,7 @@ def test_a_row_is_written_once_and_keeps_the_day_of_its_first_sight(two: tuple[S
 
 def test_more_keys_than_one_statement_takes(two: tuple[Store, int, int]) -> None:
     store, a, _ = two
-    many = [row(f"{n:04}", PassedState.BACKLOG) for n in range(passed.CHUNK * 2 + 5)]
+    many = [row(f"{n:04}", PassedState.BACKLOG) for n in range(CHUNK * 2 + 5)]
     with store.write() as connection:
         passed.record(connection, a, many, NOW)
         passed.record(connection, a, many, LATER)

@@ -17,10 +17,6 @@ def host_of(url: str) -> str:
     return host if port in (None, 80, 443) or not host else f"{host}:{port}"
 
 
-def same_host(one: str, other: str) -> bool:
-    return host_of(one) == host_of(other) != ""
-
-
 def same_site(one: str, other: str) -> bool:
     """Say whether one address's host is the other's, or lies within it: blog.example.org and example.org."""
     a, b = host_of(one), host_of(other)

@@ -28,7 +28,6 @@ HEADING_WORDS = 14
 _URL = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]’”']")
 _RULE = re.compile(r"(?:[*_=~#–—-]\s*){3,}")
 _HASHES = re.compile(r"#{1,6}\s+(.+?)\s*#*")
-_NUMBERED = re.compile(r"(\d{1,3})[.)]\s+(.+)")
 _QUOTED = re.compile(r"[\"“„«‘'].*[\"”“»’']|[—–-]{1,2}\s*\S.*")
 
 

@@ -202,7 +202,7 @@ def _leave(asker: Asker, subscription: HubSubscription, *, ask: bool) -> bool:
 
 def _request(asker: Asker, subscription: HubSubscription, mode: Mode) -> BroadsheetError | None:
     source = next((s for s in asker.config.sources if s.slug == subscription.slug), None)
-    networks = tuple(str(n) for n in source.allow_networks) if source else ()
+    networks = source.allow_networks if source else ()
     body = request_body(subscription, mode, asker.config.site.public_url)
     try:
         asker.fetcher.fetch(Request(subscription.hub, allow_networks=networks, method="POST", body=body, accept="*/*"))
