@@ -312,3 +312,14 @@ def test_a_restart_asks_nobody_early(make, web: Web) -> None:
         declare(site.app.store, site.app.config, site.now)
         assert collect(site) == {}
     assert len(web.asked) == asked
+
+
+def test_who_failed_before_is_asked_after_the_others(make, web: Web) -> None:
+    """Whoever costs time again costs it at the end."""
+    site = make(a="", b="", c="\n[collect]\nat_once = 1\n")
+    web.pages |= {"/a": 500, "/b": rss(("1", "One"), date=site.now), "/c": rss(("2", "Two"), date=site.now)}
+    collect(site, force=True)
+    assert [path for path, _ in web.asked] == ["/a", "/b", "/c"]
+    web.asked.clear()
+    collect(site, force=True)
+    assert [path for path, _ in web.asked] == ["/b", "/c", "/a"]
