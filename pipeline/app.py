@@ -20,6 +20,7 @@ from pipeline.store.migrate import migrate
 if TYPE_CHECKING:
     from pipeline.deliver.transport import Transport
     from pipeline.net.fetch import Fetcher
+    from pipeline.publish.stage import Parts as Publishing
     from pipeline.render.templates import Templates
 
 PACKAGE = Path(__file__).parent
@@ -51,7 +52,12 @@ class App:
     def _templates(self) -> Templates:
         from pipeline.render.templates import Templates
 
-        return Templates([self.config.paths.templates, shipped("templates")])
+        return Templates(list(self.template_folders))
+
+    @property
+    def template_folders(self) -> tuple[Path, ...]:
+        """The operator's own first."""
+        return self.config.paths.templates, shipped("templates")
 
     def fetcher(self) -> Fetcher:
         return fetcher_for(self.config)
@@ -60,6 +66,18 @@ class App:
         from pipeline.deliver.choice import transport_for
 
         return transport_for(self.config)
+
+    def publishing(self) -> Publishing:
+        """What the publish stage needs."""
+        from pipeline.publish.stage import Parts
+
+        return Parts(self.store, self.config, self.template_folders, self._publish_print)
+
+    @cached_property
+    def _publish_print(self) -> str:
+        from pipeline.publish.stage import print_of
+
+        return print_of(self.config)
 
     def close(self) -> None:
         self.store.close()

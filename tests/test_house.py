@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-browser.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-ci.txt"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PIN = re.compile(r"^[a-z0-9-]+==[\w.]+( ; [\w. '\"<>=!()]+)?( --hash=sha256:[0-9a-f]{64})+$")
 
@@ -48,8 +48,8 @@ def test_what_a_lock_may_not_hold_is_found(line: str) -> None:
 
 
 def test_each_lock_holds_all_of_the_one_before() -> None:
-    run, dev, browser = (set(_lines(lock)) for lock in LOCKS)
-    assert run < dev < browser
+    run, dev, ci = (set(_lines(lock)) for lock in LOCKS)
+    assert run < dev < ci
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,10 @@ def test_each_lock_holds_all_of_the_one_before() -> None:
     [
         ("requirements.txt", [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["build"]]),
         ("requirements-dev.txt", PROJECT["dependency-groups"]["dev"]),
-        ("requirements-browser.txt", PROJECT["project"]["optional-dependencies"]["browser"]),
+        ("requirements-ci.txt", [
+            *PROJECT["project"]["optional-dependencies"]["browser"], *PROJECT["project"]["optional-dependencies"]["s3"],
+            *PROJECT["dependency-groups"]["services"],
+        ]),
     ],
 )
 def test_the_lock_has_what_pyproject_asks_for(lock: str, wanted: list[str]) -> None:
@@ -69,9 +72,11 @@ def test_the_lock_has_what_pyproject_asks_for(lock: str, wanted: list[str]) -> N
 
 
 # Pinned exactly by the one that is declared; or a name that several distributions share.
-COMPANIONS = {"pydantic-core": "pydantic", "backports": "backports-zstd"}
+COMPANIONS = {"botocore": "boto3", "pydantic-core": "pydantic", "backports": "backports-zstd"}
 # Of newer Pythons only; the backport is declared for the older ones.
 STDLIB_TO_COME = {"compression"}
+# Extras whose libraries pipeline/ imports, each in the one file that is loaded only where it is used.
+IMPORTED_EXTRAS = ("s3",)
 # Never imported: zoneinfo finds it by itself.
 UNSEEN = {"tzdata"}
 
@@ -85,7 +90,9 @@ def test_what_is_declared_is_imported() -> None:
 
 
 def _declared() -> set[str]:
-    return {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
+    extras = PROJECT["project"]["optional-dependencies"]
+    lines = [*PROJECT["project"]["dependencies"], *(line for extra in IMPORTED_EXTRAS for line in extras[extra])]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
 def _imported() -> set[str]:

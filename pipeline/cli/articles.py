@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli import likenesses
+from pipeline.cli import likenesses, secondthoughts
 from pipeline.cli.terminal import GOOD, HEADING, Terminal, here, leave, local, plural
 from pipeline.errors import UsageError
 
@@ -19,10 +19,12 @@ MOST_HELD = 100_000
 
 def register(app: typer.Typer) -> None:
     app.command()(why)
-    group = typer.Typer(help="List articles, let held ones in, say which tell one story.", rich_markup_mode=None)
+    group = typer.Typer(help="List articles, let held ones in, correct and withdraw them, say which tell one story.",
+                        rich_markup_mode=None)
     group.callback(invoke_without_command=True)(articles_default)
     group.command("list")(articles_list)
     group.command("release")(articles_release)
+    secondthoughts.register(group)
     likenesses.register(group)
     app.add_typer(group, name="articles")
 

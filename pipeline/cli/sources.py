@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli import sourcelists
+from pipeline.cli import sourcelists, takedowns
 from pipeline.cli.standings import sources_list
 from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, WARN, Terminal, here, leave, plural
 from pipeline.errors import UsageError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.config.edit import Table
     from pipeline.desk.newsources import Known
     from pipeline.desk.takedown import Takedown
-    from pipeline.store.purge import Extent
+    from pipeline.store.redaction import Extent
 
 MOST_SHOWN = 5            # articles, alternatives and notes of an address that is looked at
 
@@ -226,8 +226,8 @@ def sources_block(
             _block(config, slug)
     with terminal.app() as app:
         done = take_down(app, known(app, slug), reason)
-        mailbox = app.config.mail.maildir if app.config.mail and app.config.mail.transport == "maildir" else None
-    _tell_takedown(terminal, slug, done, mailbox if done.extent.sent else None)
+        mailbox = takedowns.mailbox(app.config, done.extent)
+    _tell_takedown(terminal, slug, done, mailbox)
     if done.published.failed:
         leave(PARTLY)
 
@@ -254,37 +254,16 @@ def _ask_first(terminal: Terminal, slug: str, extent: Extent, *, yes: bool) -> N
                   f'and in {plural(len(extent.digests), "digest")}{more}.', WARN)
     terminal.line("Their words will be deleted from the database. This can't be undone; backups still hold them"
                   f"{gone}.", WARN)
-    if yes:
-        return
-    if terminal.as_json or not sys.stdin.isatty():
-        raise UsageError("sources block --purge", "asks before it takes something down, and nobody is there to answer",
-                         hint="say --yes")
-    if not typer.confirm("Take it down?", default=False):
-        terminal.line("Nothing was changed.")
-        leave(0)
+    takedowns.ask(terminal, "sources block --purge", "Take it down?", yes=yes)
 
 
 def _tell_takedown(terminal: Terminal, slug: str, done: Takedown, mailbox: Path | None) -> None:
     extent = done.extent
     down = f", and {plural(extent.articles, 'article')} of it taken down" if extent.articles else ""
     terminal.line(f'"{slug}" is blocked{down}.', GOOD)
-    if done.digests:
-        terminal.line(f"Digests that held some of it say so instead: {', '.join(done.digests[:MOST_SHOWN])}"
-                      f"{' …' if len(done.digests) > MOST_SHOWN else ''}.")
-    if extent.waiting:
-        terminal.line(f"{plural(extent.waiting, 'mail')} with them {'is' if extent.waiting == 1 else 'are'} still to "
-                      "go out, without it.")
-    terminal.line(f"{plural(len(done.published.written), 'feed file')} built anew.")
-    for name, text in done.published.failed.items():
-        terminal.problem(f"feed {name}: {text}; `broadsheet publish` tries again")
-    for path in done.strays:
-        terminal.warn(f"{path} belongs to no feed of config.toml and was left as it is: look whether it holds a copy")
-    if mailbox is not None:
-        terminal.warn(f"{mailbox} holds the mails that were delivered into it: they are yours to keep or delete")
+    takedowns.tell(terminal, done, mailbox)
     terminal.result({"slug": slug, "blocked": True, "purged": {
-        "articles": extent.articles, "passed": extent.passed, "digests": done.digests, "sent": extent.sent,
-        "waiting": extent.waiting, "written": done.published.written, "failed": done.published.failed,
-        "strays": done.strays}})
+        "articles": extent.articles, "passed": extent.passed, **takedowns.as_json(done)}})
     terminal.next("whoever keeps copies of your feeds or pages fetches them anew sooner or later; backups are yours to "
                   "look after.")
 

@@ -11,6 +11,10 @@ from pipeline.cli.terminal import DIM, FAILED, GOOD, PARTLY, here, leave, plural
 SLUGS = typer.Argument(metavar="[SLUG]...", help="Only these; else all.")
 
 
+MOST_NAMED = 40
+"""Files that are named; the others are counted."""
+
+
 def register(app: typer.Typer) -> None:
     for command in (collect, publish, compose, deliver, stop, go):
         app.command()(command)
@@ -44,22 +48,31 @@ def collect(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = 
         leave(PARTLY)
 
 
-def publish(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = None) -> None:
+def publish(
+    context: typer.Context,
+    slugs: Annotated[list[str] | None, SLUGS] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Look at every file, archives too.")] = False,
+) -> None:
     """Build the feeds. A file whose bytes stay the same is not touched."""
     from pipeline.cli.telling import shown
     from pipeline.jobs.steps import publish_all
 
     terminal = here(context)
     with terminal.app() as app:
-        done = publish_all(app, [app.config.feed(slug).slug for slug in slugs or []])
-    for path in done.written:
-        terminal.line(f"written  {shown(path)}")
-    terminal.line(f"{plural(len(done.written), 'file')} written, {done.unchanged} unchanged.")
+        done = publish_all(app, [app.config.feed(slug).slug for slug in slugs or []], everything=everything)
+    for word, names in (("written", done.written), ("removed", done.removed)):
+        for name in names[:MOST_NAMED]:
+            terminal.line(f"{word}  {shown(f'{done.where}/{name}')}")
+        if len(names) > MOST_NAMED:
+            terminal.line(f"{word}  and {len(names) - MOST_NAMED:,} more")
+    removed = f", {len(done.removed)} removed" if done.removed else ""
+    terminal.line(f"{plural(len(done.written), 'file')} written{removed}, {done.unchanged} unchanged.")
     for text in done.notes:
         terminal.note(f"  {text}")
     for slug, text in done.failed.items():
-        terminal.problem(f"feed {slug}: {text}")
-    terminal.result({"written": done.written, "unchanged": done.unchanged, "notes": done.notes, "failed": done.failed})
+        terminal.problem(text if slug == "hub" else f"feed {slug}: {text}")
+    terminal.result({"where": done.where, "written": done.written, "removed": done.removed,
+                     "unchanged": done.unchanged, "notes": done.notes, "failed": done.failed})
     terminal.next("`broadsheet run` serves them; any web server can serve the folder too.")
     if done.failed:
         leave(PARTLY)

@@ -150,9 +150,11 @@ def values(report: Report, stopped: str) -> dict[str, Any]:
     }
 
 
-def shown(path: Path) -> str:
-    """A path as people read it: relative where it lies below where they are."""
+def shown(path: Path | str) -> str:
+    """A path as people read it: relative where it lies below where they are. An address of a bucket stays one."""
+    if "://" in str(path):
+        return str(path)
     try:
-        return str(path.relative_to(Path.cwd()))
+        return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
         return str(path)

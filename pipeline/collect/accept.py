@@ -21,7 +21,7 @@ from pipeline.collect.waiting import Waiting, as_json, from_json, has_page
 from pipeline.config import FOREVER, Source
 from pipeline.model.articles import ArticleStatus, Draft
 from pipeline.model.sources import PassedState, SourceKind
-from pipeline.store import Connection, articles, passed
+from pipeline.store import Connection, articles, passed, withdrawals
 from pipeline.store.articles import Acceptance
 from pipeline.store.passed import PassedOver
 from pipeline.store.sources import SourceState
@@ -161,9 +161,12 @@ def _revise_known(
         if match is None:
             new.append(draft)
             continue
-        if match.status is ArticleStatus.WITHDRAWN:
-            continue  # what was taken back stays so, and takes no words or topics on again
         kept = replace(draft, guid=draft.guid or match.guid, url_key=draft.url_key or match.url_key)
+        if match.status is ArticleStatus.WITHDRAWN:  # it stays so, and takes no words or topics on again
+            if (kept.guid, kept.url_key, kept.content_hash) != (match.guid, match.url_key, match.content_hash):
+                withdrawals.recognise(connection, match.id, guid=kept.guid, url_key=kept.url_key,
+                                      content_hash=kept.content_hash)
+            continue
         if verdict is Verdict.UPDATED:
             if _reads_pages(source, seen, draft):  # it has to be read again before anything is told of it
                 anew.append(PassedOver(key_of(draft), PassedState.WAITING, "it was changed, and its page has not been "

@@ -31,6 +31,7 @@ from pipeline.config.shape import (
     NewsletterSchedule,
     Operator,
     Paths,
+    Publish,
     Site,
     Smtp,
     Source,
@@ -42,7 +43,7 @@ from pipeline.errors import ConfigError, UsageError
 
 __all__ = [
     "FOREVER", "MASK", "STARTER", "Collect", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator",
-    "Paths", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest", "say_span",
+    "Paths", "Publish", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest", "say_span",
 ]
 
 STARTER = Path(__file__).with_name("starter.toml")
@@ -63,6 +64,7 @@ class Config:
     mail: Mail | None           # None only where there are no newsletters
     web: Web
     collect: Collect
+    publish: Publish
     operator: Operator | None
     private_sources: frozenset[str]   # slugs: their addresses hold a secret, or lead inside, and are shown to no reader
     warnings: tuple[str, ...]   # what is allowed and probably not meant, like problems: "line 9: …"
@@ -70,6 +72,11 @@ class Config:
     @property
     def folder(self) -> Path:
         return self.path.parent
+
+    @property
+    def feeds_url(self) -> str:
+        """Where the feeds folder is served, without a slash at the end."""
+        return self.publish.url.rstrip("/") or f"{self.site.public_url}/feeds"
 
     def source(self, slug: str) -> Source:
         return _named("source", slug, self.sources)
@@ -108,7 +115,7 @@ def load_text(text: str, path: Path, env: Mapping[str, str] | None = None) -> Co
     return Config(
         path=path, site=shaped.site, store=shaped.store, paths=shaped.paths, sources=shaped.sources,
         feeds=shaped.feeds, newsletters=shaped.newsletters, mail=shaped.mail, web=shaped.web,
-        collect=shaped.collect, operator=shaped.operator, warnings=problems.warnings(),
+        collect=shaped.collect, publish=shaped.publish, operator=shaped.operator, warnings=problems.warnings(),
         private_sources=_private_sources(written, shaped.sources),
     )
 

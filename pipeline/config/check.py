@@ -19,6 +19,7 @@ from pipeline.schedules import check_zone, parse_schedule
 
 VERSION = 1
 MANUAL = "manual"  # the slot of a digest made by hand
+RESERVED = ("sitemaps",)  # below feeds/
 KINDS = ("sources", "feeds", "newsletters")
 FOR_ADDRESSES = ("selector", "full_text", "allow_networks")
 SMALLEST_NETWORK = {4: 8, 6: 16}  # prefix lengths; anything wider is nearly the whole Internet
@@ -37,6 +38,9 @@ def check_document(document: Mapping[str, Any], problems: Problems) -> None:
     for kind in ("feeds", "newsletters"):
         for path, wanted in _each(document, (kind,)):
             _check_select(document, (*path, "select"), wanted.get("select"), problems)
+    for path, feed in _each(document, ("feeds",)):
+        _check_feed(path, feed, document, problems)
+    _check_bucket(document, problems)
     for path, newsletter in _each(document, ("newsletters",)):
         _check_newsletter(document, path, newsletter, problems)
     _check_store(problems)
@@ -135,6 +139,33 @@ def _check_select(document: Mapping[str, Any], path: KeyPath, wanted: Any, probl
         if name != "*" and name not in topics and (close or all_say):
             hint = f', did you mean "{close}"?' if close else ""
             problems.warn(place, f"no source has the topic {problems.shown(place)}{hint}")
+
+
+def _check_feed(
+    path: KeyPath, feed: Mapping[str, Any], document: Mapping[str, Any], problems: Problems
+) -> None:
+    for name, place in [(feed.get("slug"), (*path, "slug")), *((n, p) for p, n in _texts(feed, path, "former"))]:
+        if name in RESERVED:
+            problems.add(place, f'"{name}" is a folder of our own below feeds/; choose another')
+    if isinstance(feed.get("podcast"), Mapping) and not (feed.get("image") or value_at(document, ("publish", "image"))):
+        problems.warn((*path, "podcast"), "directories of podcasts want a picture: give the feed an image")
+
+
+def _check_bucket(document: Mapping[str, Any], problems: Problems) -> None:
+    path = ("publish", "s3")
+    keys = value_at(document, path)
+    if not isinstance(keys, Mapping) or not keys:
+        return
+    feeds = value_at(document, ("paths", "feeds"))
+    if not (isinstance(feeds, str) and feeds.startswith("s3://")):
+        problems.warn(path, 'means nothing as long as [paths] feeds is no bucket ("s3://…")')
+    for key, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
+        if keys.get(key) and not keys.get(other):
+            problems.add((*path, key), f"needs {other} beside it")
+    secret = value_at(problems.written, (*path, "secret_key"))
+    if isinstance(secret, str) and secret and not has_place(secret):
+        problems.add((*path, "secret_key"), 'a secret does not belong in the file; write "${S3_SECRET_KEY}" and set '
+                     'that variable, or "${file:s3.secret}"')
 
 
 def _source_topics(document: Mapping[str, Any]) -> tuple[list[str], bool]:

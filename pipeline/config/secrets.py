@@ -30,7 +30,8 @@ USERINFO = re.compile(r"(?<=//).*@")  # greedy: an odd password may hold a / or 
 QUERY_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|token|secret|key|sig)[^=&#]*=)[^&#]*")
 QUERY_PASSWORD = re.compile(r"(?i)[?&](?:ssl)?password=[^&#]")
 
-SECRET_PATHS: frozenset[KeyPath] = frozenset({("store", "url"), ("mail", "smtp", "password")})
+SECRET_PATHS: frozenset[KeyPath] = frozenset({
+    ("store", "url"), ("mail", "smtp", "password"), ("publish", "s3", "access_key"), ("publish", "s3", "secret_key")})
 """Where a value is a secret even when it was written out: messages never repeat it."""
 
 Report = Callable[[KeyPath, str], None]

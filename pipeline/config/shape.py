@@ -18,6 +18,7 @@ from pipeline.config.values import (
     Count,
     Database,
     DefaultPlace,
+    FeedsPlace,
     Flag,
     Language,
     Line,
@@ -87,9 +88,9 @@ class Store(Table):
 
 
 class Paths(Table):
-    """`[paths]`: folders, absolute once loaded."""
+    """`[paths]`: folders, absolute once loaded; feeds may be a bucket of an object store instead."""
 
-    feeds: DefaultPlace = Path("feeds")
+    feeds: FeedsPlace = Path("feeds")      # a Path, or "s3://bucket/folder"
     templates: DefaultPlace = Path("templates")
 
 
@@ -148,6 +149,17 @@ class FeedSelect(Table):
         return Rules(_folded(self.topics), self.sources, self.limit, self.per_source)
 
 
+class FeedPodcast(Table):
+    """`[feeds.podcast]`: what directories of podcasts ask for, beside the feed's image."""
+
+    category: Title                        # one of Apple's: "Technology"
+    subcategory: Line = ""
+    author: Line = ""                      # "": the site's title
+    owner_email: Address | None = None
+    explicit: Flag = False
+    kind: Annotated[Literal["episodic", "serial"], one_of("episodic", "serial")] = "episodic"
+
+
 class Feed(Table):
     """One of `[[feeds]]`: a published selection."""
 
@@ -155,6 +167,11 @@ class Feed(Table):
     title: Title
     description: Line = ""
     select: FeedSelect = FeedSelect()
+    per_topic: Flag = False                # and one more feed for each topic in it
+    complete: Flag = False                 # holds everything there is instead of the newest and archives (RFC 5005)
+    image: WebUrl = ""                     # its picture; "": the one of [publish]
+    ttl: Annotated[timedelta, span(MINUTE)] = timedelta(hours=1)   # how long a reader may keep it without asking
+    podcast: FeedPodcast | None = None
     former: tuple[Slug, ...] = ()
 
     @property
@@ -280,6 +297,29 @@ class Collect(Table):
     websub: Flag = True                    # let hubs tell us; only where public_url can be reached
 
 
+class PublishS3(Table):
+    """`[publish.s3]`: how the bucket of `paths.feeds` is reached. Without keys the environment's are taken, as Amazon's
+    own programs do."""
+
+    endpoint: WebUrl = ""                  # "": Amazon's own
+    region: Line = ""
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+
+
+class Publish(Table):
+    """`[publish]`: what is the same for all feeds."""
+
+    url: WebUrl = ""                       # where feeds/ is served; "": public_url/feeds
+    rights: Line = ""
+    image: WebUrl = ""                     # the picture of feeds that have none of their own
+    hub: WebUrl = ""                       # is told of each change (WebSub)
+    hub_networks: tuple[Network, ...] = () # private networks that the hub may be in
+    compress: tuple[Annotated[Literal["gzip", "br"], one_of("gzip", "br")], ...] = ()   # twins of each file
+    sources_opml: Flag = False             # publish the list of sources too
+    s3: PublishS3 = PublishS3()
+
+
 class Operator(Table):
     """`[operator]`: who hears what waits for a decision."""
 
@@ -299,6 +339,7 @@ class Document(Table):
     mail: Mail | None = None
     web: Web = Web()
     collect: Collect = Collect()
+    publish: Publish = Publish()
     operator: Operator | None = None
 
     @model_validator(mode="before")
@@ -309,6 +350,6 @@ class Document(Table):
 
 
 __all__ = [
-    "Collect", "Document", "Feed", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule", "NewsletterSelect",
-    "Operator", "Paths", "Site", "Smtp", "Source", "Store", "Table", "Web",
+    "Collect", "Document", "Feed", "FeedPodcast", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule",
+    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Site", "Smtp", "Source", "Store", "Table", "Web",
 ]

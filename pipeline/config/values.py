@@ -42,6 +42,8 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 ADDRESS = re.compile(rf"{ATOM}(?:\.{ATOM})*@(?:{LABEL}\.)+{LABEL}")
+# Amazon's rules for names of buckets; what follows is a prefix of plain names
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 # RFC 5646 section 2.1, only its outline: a language, then any subtags
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 
@@ -258,6 +260,15 @@ def _under_folder(value: Any, info: ValidationInfo) -> Path:
     return folder / Path(value).expanduser()
 
 
+def _feeds_place(value: Any, info: ValidationInfo) -> Path | str:
+    """A folder, or a bucket of an object store: "s3://bucket", "s3://bucket/folder"."""
+    if isinstance(value, str) and "://" in value:
+        if not BUCKET.fullmatch(value.rstrip("/")):
+            raise wrong('{value} is neither a folder nor a bucket; write one like "s3://my-bucket/feeds"')
+        return value.rstrip("/")
+    return _under_folder(value, info)
+
+
 Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 Line = Annotated[str, AfterValidator(_line)]
@@ -276,3 +287,4 @@ Backlog = Annotated[timedelta, PlainValidator(_backlog)]
 Place = Annotated[Path, BeforeValidator(_under_folder)]
 DefaultPlace = Annotated[Path, BeforeValidator(_under_folder), Field(validate_default=True)]
 Database = Annotated[SecretStr, AfterValidator(_database), Field(validate_default=True)]
+FeedsPlace = Annotated[Path | str, PlainValidator(_feeds_place), Field(validate_default=True)]

@@ -19,8 +19,10 @@ from pipeline.config import Config, Newsletter
 from pipeline.deliver.choice import transport_for
 from pipeline.desk.standing import Mood, standings
 from pipeline.errors import BroadsheetError, StoreError
+from pipeline.model.feeds import INDEX_FILE
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.net.guard import check_address, check_url
+from pipeline.publish.places import open_place
 from pipeline.render.contract import SAMPLE_PAGE, sample_article
 from pipeline.render.templates import Templates
 from pipeline.store import Connection, declared, meta, subscribers
@@ -79,8 +81,20 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding(area, f"{source.folder} can't be read by this account", Verdict.PROBLEM)
         else:
             yield Finding(area, f"{source.folder} can be read")
-    if config.feeds:
+    if config.feeds and isinstance(config.paths.feeds, Path):
         yield _writable("feeds", config.paths.feeds)
+    elif config.feeds:
+        yield _bucket(config)
+
+
+def _bucket(config: Config) -> Finding:
+    """Whether the object store lets us look into the bucket."""
+    try:
+        place = open_place(config)
+        place.read(INDEX_FILE)
+    except BroadsheetError as error:
+        return Finding("feeds", str(error), Verdict.PROBLEM)
+    return Finding("feeds", f"{place.where} can be reached")
 
 
 def _addresses(config: Config) -> Iterator[Finding]:

@@ -1,4 +1,7 @@
-"""Taking a source down everywhere: database, feeds, web, and what has not been sent yet."""
+"""Taking back what was let in, everywhere: database, feeds, web, and what has not been sent yet.
+
+A whole source is taken down, single articles are withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,26 @@ from pathlib import Path
 
 from pipeline.app import App
 from pipeline.compose.stage import selection_subject
-from pipeline.errors import UsageError
+from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.articles import Article
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.selection import Candidate, Selection
 from pipeline.publish.stage import Published, publish
-from pipeline.store import Connection, digests, purge, sources
-from pipeline.store.purge import Extent
+from pipeline.store import Connection, articles, digests, purge, sources, withdrawals
+from pipeline.store.redaction import Extent
 from pipeline.store.sources import SourceState
+from pipeline.text.legal import one_line
 
-WITHDRAWN = "its source was taken down"
+TAKEN_DOWN = "its source was taken down"
+TAKEN_BACK = "the operator took it back"
+
+MOST_AT_ONCE = 1_000
+"""Articles withdrawn in one transaction, while nobody else can write."""
+
+MAX_REASON = 1_000   # characters
+
+OURS = frozenset({"sitemaps"})
+"""Folders beside those of feeds that publishing writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,9 @@ class Takedown:
     digests: tuple[str, ...]      # by name
     published: Published
     strays: tuple[Path, ...]
+
+
+# --- a source ---
 
 
 def known(app: App, slug: str) -> SourceState:
@@ -48,12 +64,57 @@ def foretell(app: App, state: SourceState) -> Extent:
 
 def take_down(app: App, state: SourceState, reason: str) -> Takedown:
     """Blank all that a source gave, and build the feeds anew. The source itself has to be blocked before."""
-    said = f"{WITHDRAWN}: {reason}" if reason else WITHDRAWN
     with app.store.write() as connection:
-        extent = purge.purge(connection, state.id, said, _Rewording(app, connection), app.now())
-        named = tuple(f"{d.newsletter}/{d.name}" for d in (digests.get(connection, i) for i in extent.digests))
+        extent = purge.purge(connection, state.id, _said(TAKEN_DOWN, reason), _Rewording(app, connection), app.now())
+        named = _named(connection, extent)
     purge.overwrite(app.store)
-    return Takedown(extent, named, publish(app.store, app.config), _strays(app))
+    return Takedown(extent, named, _publish(app), _strays(app))
+
+
+# --- single articles ---
+
+
+def named_articles(app: App, numbers: Sequence[int]) -> list[Article]:
+    """The articles of these numbers, each once. Raises UsageError for the first that is not there."""
+    wanted = list(dict.fromkeys(numbers))
+    if len(wanted) > MOST_AT_ONCE:
+        raise UsageError(f"{len(wanted):,} articles", "are too many for one transaction",
+                         hint=f"withdraw {MOST_AT_ONCE:,} at a time; `broadsheet sources block SLUG --purge` takes "
+                              "down all of a source")
+    with app.store.read() as connection:
+        found = articles.by_ids(connection, wanted)
+        return [found.get(number) or articles.by_id(connection, number) for number in wanted]
+
+
+def foretell_withdrawal(app: App, wanted: Sequence[Article]) -> Extent:
+    with app.store.read() as connection:
+        return withdrawals.extent(connection, [article.id for article in wanted])
+
+
+def withdraw(app: App, wanted: Sequence[Article], reason: str) -> Takedown:
+    """Take articles back, and build the feeds anew. What is withdrawn already stays as it is."""
+    with app.store.write() as connection:
+        extent = withdrawals.withdraw(connection, [article.id for article in wanted], _said(TAKEN_BACK, reason),
+                                      _Rewording(app, connection), app.now())
+        named = _named(connection, extent)
+    return Takedown(extent, named, _publish(app), _strays(app))
+
+
+def _said(what: str, reason: str) -> str:
+    reason = one_line(reason, MAX_REASON)
+    return f"{what}: {reason}" if reason else what
+
+
+def _named(connection: Connection, extent: Extent) -> tuple[str, ...]:
+    return tuple(f"{d.newsletter}/{d.name}" for d in (digests.get(connection, i) for i in extent.digests))
+
+
+def _publish(app: App) -> Published:
+    """What is taken back stays so where feeds can't be built now; that is said, and the next run builds them."""
+    try:
+        return publish(app.publishing(), app.now())
+    except BroadsheetError as error:
+        return Published(failed={"": str(error)})
 
 
 class _Rewording:
@@ -76,7 +137,7 @@ class _Rewording:
 
 def _strays(app: App) -> tuple[Path, ...]:
     folder = app.config.paths.feeds
-    if not folder.is_dir():
+    if not isinstance(folder, Path) or not folder.is_dir():  # of a bucket nothing is known but what we put there
         return ()
-    built = {feed.slug for feed in app.config.feeds}
+    built = {name for feed in app.config.feeds for name in (feed.slug, *feed.former)} | OURS
     return tuple(sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in built))

@@ -13,6 +13,9 @@ from pipeline.model.newsletters import DigestStatus, Window
 from pipeline.model.selection import Candidate, Rules, newest_first, one_per_story, select
 from pipeline.model.sources import PassedState
 
+LEFT = frozenset({DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.BOUNCED})
+"""Deliveries whose mail is out of our hands."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedFacts:
@@ -23,6 +26,8 @@ class FeedFacts:
     place: int
     size: int
     story_told_by: str = ""      # the title of the article that tells its story there, if another does
+    archive: str = ""            # the folder of the archive document that holds it, if one does
+    entered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +216,11 @@ def _origin(facts: Facts) -> list[str]:
     if article.revision > 1:
         lines.append(f"It was changed since: this is revision {article.revision}, "
                      f"of {_time(article.updated_at, facts.zone)}.")
-    lines += [f"Revision {one.number}, {_time(one.at, facts.zone)}: {one.changed}."
+    lines += [f"Revision {one.number}, {_time(one.at, facts.zone)}: {_sentence(one.changed)}"
               for one in facts.revisions if one.changed]
+    if article.correction and article.status is ArticleStatus.ACCEPTED:
+        lines.append(f"Readers see your correction of {_time(article.corrected_at, facts.zone)}: "
+                     f"{_sentence(article.correction)}")
     return lines
 
 
@@ -230,9 +238,12 @@ def _standing(article: Article, zone: str) -> list[str]:
         held = article.reason if article.reason.startswith("held ") else f"held{because}"  # "held by the rule …"
         return [f"It is {held}. No feed and no digest takes it.",
                 f"To let it in: broadsheet articles release {article.id}"]
+    accepted = f"Accepted on {_time(article.accepted_at, zone)} as number {article.accepted_seq}."
     if article.status is ArticleStatus.WITHDRAWN:
-        return [f"It was withdrawn{because}. Feeds, digests and the web no longer show it."]
-    lines = [f"Accepted on {_time(article.accepted_at, zone)} as number {article.accepted_seq}."]
+        when = f" on {_time(article.withdrawn_at, zone)}" if article.withdrawn_at else ""
+        return [accepted] * bool(article.accepted_seq) + [
+            f"It was withdrawn{when}{because}. Feeds that had it say so; digests and the web no longer show it."]
+    lines = [accepted]
     if not article.mailable:
         lines.append(f"It is for feeds only, no digest takes it{because}.")
     return lines
@@ -283,6 +294,8 @@ def _not_taken(one: PassedFacts, zone: str) -> list[str]:
 
 
 def _in_feed(article: Article, feed: FeedFacts) -> str:
+    if article.status is ArticleStatus.WITHDRAWN:
+        return f"{feed.slug}: no, it was withdrawn{'; the feed says so in its place' if feed.entered else ''}."
     if feed.place:
         return f"{feed.slug}: yes, number {feed.place} of {feed.size}."
     if reason := why_no_match(article, feed.rules):
@@ -292,6 +305,8 @@ def _in_feed(article: Article, feed: FeedFacts) -> str:
     if feed.story_told_by:
         return f'{feed.slug}: no, "{feed.story_told_by}" tells the same story there.'
     per_source = f", {feed.rules.per_source} of a source" if feed.rules.per_source else ""
+    if feed.archive:
+        return f"{feed.slug}: in {feed.archive}; the feed itself holds the newest {feed.rules.limit}{per_source}."
     return f"{feed.slug}: no longer, it holds the newest {feed.rules.limit}{per_source}."
 
 
@@ -300,6 +315,8 @@ def _in_newsletter(article: Article, newsletter: NewsletterFacts) -> list[str]:
     for digest in newsletter.digests:
         because = f" ({digest.reason})" if digest.reason else ""
         lines.append(f"{newsletter.slug}: it stood in the digest {digest.name}, which is {digest.status}{because}.")
+    if article.status is ArticleStatus.WITHDRAWN:
+        return lines or [f"{newsletter.slug}: no, it was withdrawn."]
     if reason := why_no_match(article, newsletter.rules):
         return [*lines, f"{newsletter.slug}: no digest takes it, because {reason}."]
     if article.status is not ArticleStatus.ACCEPTED:
@@ -343,8 +360,12 @@ def _delivery(article: Article, person: PersonFacts, one: DeliveryFacts, zone: s
             f"{one.state} on {_time(one.at, zone)}{because}")
     if one.chosen is None:
         return f"{told}."
+    gone = article.status is ArticleStatus.WITHDRAWN
     if article.id in one.chosen:
-        return f"{told}; the article is in it."
+        left_with_it = not gone or (one.state in LEFT and article.withdrawn_at and one.at <= article.withdrawn_at)
+        return f"{told}; the article is in it." if left_with_it else f"{told}; it says that the article was withdrawn."
+    if gone:
+        return f"{told}; without this article."
     reason = why_not_chosen(article.id, one.candidates, one.window, one.rules, person.start_seq)
     return f"{told}; without this article, because {reason or 'it was not chosen'}."
 
@@ -352,11 +373,17 @@ def _delivery(article: Article, person: PersonFacts, one: DeliveryFacts, zone: s
 def _next(article: Article, person: PersonFacts) -> str:
     if person.status != "confirmed":
         return "Their next window would hold it, but they are not confirmed."
+    if article.status is ArticleStatus.WITHDRAWN:
+        return "Their next window would hold it, but it was withdrawn."
     if reason := why_no_match(article, person.rules):
         return f"Their next window holds it, but {person.newsletter} does not take it: {reason}."
     if not article.mailable:
         return "Their next window holds it, but it is for feeds only."
     return f'Their next window (from number {person.next_from + 1}) holds it: the next "{person.schedule}" has it.'
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _names(values: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pipeline.config import Config, Newsletter, NewsletterSchedule, Source
 from pipeline.errors import StoreError
 from pipeline.jobs.slots import due_since, job_name
 from pipeline.schedules import parse_schedule
-from pipeline.store import Connection, declared, runs, sources, subscribers
+from pipeline.store import Connection, declared, feeds, runs, sources, subscribers
 from pipeline.store.engine import Store
 
 
@@ -19,8 +19,7 @@ def declare(store: Store, config: Config, now: datetime) -> None:
     subscribers and is gone."""
     with store.write() as connection:
         sources.declare(connection, [_declared_source(config, source) for source in config.sources], now)
-        for feed in config.feeds:
-            declared.ensure_feed(connection, feed.slug, feed.former, now)
+        feeds.declare(connection, [(feed.slug, feed.former) for feed in config.feeds], now)
         for newsletter in config.newsletters:
             _declare_newsletter(connection, newsletter, now)
         declared.refuse_vanished(connection, [n.slug for n in config.newsletters])
@@ -38,7 +37,8 @@ def _declared_source(config: Config, source: Source) -> sources.Declared:
     fingerprint = hashlib.sha256(json.dumps(judged, sort_keys=True).encode()).hexdigest()[:16]
     return sources.Declared(
         source.slug, source.kind, source.url or str(source.folder), source.show, source.title, source.former,
-        source.blocked, source.every or timedelta(), fingerprint)
+        source.blocked, source.every or timedelta(), fingerprint,
+        source.url if source.slug not in config.private_sources else "")
 
 
 _JUDGING = {"selector", "full_text", "include", "exclude", "hold", "topics", "language", "rights", "licence"}

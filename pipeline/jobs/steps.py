@@ -23,6 +23,7 @@ from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot, decide_due
 from pipeline.model.sources import SourceStanding
 from pipeline.publish.stage import Published, publish
+from pipeline.publish.websub import tell_hub
 from pipeline.store import deliveries, digests, meta, robots, runs, sources
 
 ROBOTS_KEPT = timedelta(days=31)
@@ -83,6 +84,8 @@ def cycle(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Report:
     report.published = publish_all(app)
     watch.step("composing")
     compose_due(app, worker, report, watch)
+    if report.digests:  # their pages are in the sitemap
+        report.published.written += publish_all(app).written
     watch.step("delivering")
     report.delivered = deliver_due(app, worker, watch=watch)
     return report
@@ -156,8 +159,18 @@ def failing_sources(app: App, polled: Collection[str]) -> list[str]:
     return told
 
 
-def publish_all(app: App, slugs: Collection[str] = ()) -> Published:
-    return publish(app.store, app.config, slugs)
+def publish_all(app: App, slugs: Collection[str] = (), *, everything: bool = False) -> Published:
+    """Build what is new, and tell the hub where there is one."""
+    done = publish(app.publishing(), app.now(), slugs, everything=everything)
+    if app.config.publish.hub:
+        fetcher = app.fetcher()
+        try:
+            told = tell_hub(app.store, app.config, fetcher, app.now())
+        finally:
+            fetcher.close()
+        if told.problem:
+            done.failed["hub"] = told.problem
+    return done
 
 
 def compose_due(app: App, worker: Worker, report: Report, watch: Watch = UNWATCHED) -> None:

@@ -137,4 +137,8 @@ class Article:
     image: str = ""
     extras: tuple[Extra, ...] = ()
     text_note: str = ""
+    correction: str = ""        # the operator's note on what was wrong; plain text, one line
+    corrected_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    source_url: str = ""        # what readers may know of its source's address; "" where there is none
     also: tuple[Also, ...] = ()  # where they were asked for (store/stories.py)

@@ -25,6 +25,9 @@ MANUAL = "manual"
 
 D = DigestStatus
 
+PUBLIC = (D.FROZEN, D.SENDING, D.DONE)
+"""Digests that are advertised to readers on the web."""
+
 DIGEST_MOVES: Mapping[DigestStatus, frozenset[DigestStatus]] = {
     D.DRAFT: frozenset({D.APPROVED, D.FROZEN, D.SKIPPED, D.HELD, D.CANCELLED}),
     D.APPROVED: frozenset({D.FROZEN, D.SKIPPED, D.HELD, D.CANCELLED}),

@@ -10,9 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pipeline.model.articles import Article
 from pipeline.model.newsletters import Window
+
+
+class Sorted(Protocol):
+    """Whatever an operator's rules can be asked about."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def topics(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Rules:
     per_source: int = 0      # 0: as many as there are
     min_articles: int = 1
 
-    def match(self, article: Article | Candidate) -> bool:
+    def match(self, article: Sorted) -> bool:
         if self.sources and article.source not in self.sources:
             return False
         return not self.topics or "*" in self.topics or any(t in self.topics for t in article.topics)

@@ -1,4 +1,4 @@
-"""Frozen pieces of an article that was taken down: words in its place, in the form that the piece had. Pure.
+"""Frozen pieces of an article that was withdrawn: words in its place, in the form that the piece had. Pure.
 
 A piece stands between others, in a table or a list; so its outermost elements stay, with the attributes that lay it
 out, and everything within them goes.
@@ -12,11 +12,13 @@ from html import escape
 from pipeline.model.frozen import CONTENTS, FragmentRow, with_body
 
 WORDS = "This article was withdrawn."
-ELSEWHERE = "a source that was taken down"
+OF_A_SOURCE = "a source that was taken down"       # "Also in …"
+OF_AN_ARTICLE = "an article that was withdrawn"
 
 MAX_DEPTH = 8  # elements around the words
 BESIDE = 12    # characters before a source's name: "Also in "
 
+_END = r"""(?=[).,;:\]]*(?:[\s<>"']|$))"""   # of an address: what it only begins is another one
 _FRAME = re.compile(r"""(?:\s|<!--.{0,2000}?-->)*<(table|tbody|tr|td|th|ul|ol|li|div|section|article)\b"""
                     r"""((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE | re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([a-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
@@ -30,23 +32,25 @@ def withdrawn(row: FragmentRow) -> FragmentRow:
     return with_body(row, f"* {WORDS}\n" if row.name == CONTENTS else f"{WORDS}\n\n\n")
 
 
-def without_link(row: FragmentRow, url: str, title: str) -> FragmentRow:
-    """Another article's piece that said "also in" of one which was taken down: the same without its source's name, and
-    without the link. How it was said is the template's business; a name is one that stands nearly alone."""
+def without_link(row: FragmentRow, url: str, title: str, instead: str, *, bare: bool = True) -> FragmentRow:
+    """Another article's piece that said "also in" of one which is withdrawn: the same without the link, and without its
+    source's name beside it. With `bare` a name that has no link goes too. How it was said is the template's business; a
+    name is one that stands nearly alone."""
     body = row.body
+    ends = rf"{re.escape(escape(url) if row.part == 'html' else url)}{_END}"
     if row.part == "html":
         if url:
             href = re.escape(escape(url))
-            body = re.sub(rf"""<a\b[^<>]*\bhref=(["']){href}\1[^<>]*>[^<]*</a>""", ELSEWHERE, body)
-            body = body.replace(escape(url), "")
+            body = re.sub(rf"""<a\b[^<>]*\bhref=(["']){href}\1[^<>]*>[^<]*</a>""", instead, body)
+            body = re.sub(ends, "", body)
         name = re.escape(escape(title, quote=False))
         pattern = rf"(>\s*[^<>]{{0,{BESIDE}}}?){name}(?=[\s.;]*<|,)"
     else:
         if url:
-            body = body.replace(f"{title}: {url}", ELSEWHERE).replace(url, ELSEWHERE)
+            body = re.sub(rf"(?:{re.escape(title)}: )?{ends}", instead, body)
         pattern = rf"(?m)^(.{{0,{BESIDE}}}?){re.escape(title)}(?=[\s.;]*$|,)"
-    if title and (found := [*re.finditer(pattern, body)][-1:]):  # it is said at the end, a headline at the beginning
-        body = body[: found[0].end(1)] + ELSEWHERE + body[found[0].end() :]
+    if bare and title and (found := [*re.finditer(pattern, body)][-1:]):  # said at the end; a headline at the beginning
+        body = body[: found[0].end(1)] + instead + body[found[0].end() :]
     return row if body == row.body else with_body(row, body)
 
 

@@ -1,75 +1,331 @@
-"""publish: articles | select | build RSS and Atom | write only what changed."""
+"""publish: articles | enter feeds | choose | build RSS, Atom, JSON and a page | write only what changed.
+
+One process at a time. Articles enter feeds first, once and for all (`enrol`); then each feed that holds something which
+changed is built: its archives, then the document that people subscribe to, so that this never names one that is not
+there. Only then the rows say that it is built, so whoever is cut off anywhere does it again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from zoneinfo import ZoneInfo
 
-from pipeline.config import Config, Feed
-from pipeline.errors import BroadsheetError
-from pipeline.model.articles import Article
-from pipeline.model.feeds import FeedPage
-from pipeline.model.newsletters import Window
-from pipeline.model.selection import candidate, select
-from pipeline.publish.build import ATOM_FILE, RSS_FILE, build
-from pipeline.publish.write import write_if_changed
-from pipeline.store import articles, declared, stories
+from pipeline.config import Config
+from pipeline.errors import BroadsheetError, TemplateError
+from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, RSS_FILE, Document, FeedPage
+from pipeline.publish import volumes
+from pipeline.publish.delta import etag
+from pipeline.publish.documents import Sheets, archive_document, subscription_document
+from pipeline.publish.enrol import enrol
+from pipeline.publish.entries import Imprint, authority
+from pipeline.publish.jsonfeed import build_json
+from pipeline.publish.moulds import cast
+from pipeline.publish.page import feed_page
+from pipeline.publish.places import Place, open_place, with_twins
+from pipeline.publish.sitewide import publish_sitewide
+from pipeline.publish.targets import FORMAT, Target, fingerprint, page_of
+from pipeline.render.pages import Pages
+from pipeline.store import changes, digests, feed_entries, feed_versions, feeds, meta
 from pipeline.store.engine import Store
 
-SPARE = 4
-"""Times a feed's limit that is read, so that stories told twice and `per_source` still leave enough."""
+DOCUMENTS = (RSS_FILE, ATOM_FILE, JSON_FILE)
+TEMPLATES = "feeds"   # the folder that pages' templates are in, and their style sheet
+TWIN_SUFFIXES = ("", ".gz", ".br")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What publishing needs. `templates`: folders, the operator's first. `config_print`: `print_of` the config, worked
+    out once: of a thousand feeds that takes longer than to see that nothing is new."""
+
+    store: Store
+    config: Config
+    templates: tuple[Path, ...]
+    config_print: str
 
 
 @dataclass(slots=True)
 class Published:
     """What one call did. `failed`: feed slug -> what is wrong with it; the other feeds were built all the same."""
 
-    written: list[Path] = field(default_factory=list)
+    written: list[PurePosixPath] = field(default_factory=list)   # below `where`
+    removed: list[PurePosixPath] = field(default_factory=list)
     unchanged: int = 0
     notes: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    where: str = ""              # a folder, or "s3://bucket/prefix"
 
 
-def publish(store: Store, config: Config, slugs: Collection[str] = ()) -> Published:
-    """Build the feeds (all, or those named) into the feeds folder; a file whose bytes are the same is not touched."""
-    done = Published()
-    for feed in config.feeds:
-        if slugs and feed.slug not in slugs:
-            continue
+def print_of(config: Config) -> str:
+    """Of whatever in a configuration has to do with feeds."""
+    known = (config.site, config.paths, config.feeds, config.newsletters, config.publish, config.sources)
+    return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def publish(parts: Parts, now: datetime, slugs: Collection[str] = (), *, everything: bool = False) -> Published:
+    """Build what is not built yet, of all feeds or of those named. `everything` looks at each file, whatever the rows
+    say of it. A file whose bytes stay the same is not touched."""
+    with parts.store.alone("publish"):
+        return _Run(parts, now, everything=everything).run(slugs)
+
+
+class _Run:
+    """One call: what all its feeds share."""
+
+    def __init__(self, parts: Parts, now: datetime, *, everything: bool) -> None:
+        self._store, self._config, self._folders = parts.store, parts.config, parts.templates
+        self._config_print = parts.config_print
+        self._now = now
+        self._everything = everything
+        self._place: Place = open_place(parts.config)
+        self._done = Published(where=self._place.where)
+        self._stamp = _stamp(parts.templates)
+        self._zone = ZoneInfo(parts.config.site.timezone)
+        self._pages: dict[int, FeedPage] = {}
+
+    def run(self, slugs: Collection[str]) -> Published:
+        setting = self._setting()
+        with self._store.read() as connection:
+            was, _, seq = meta.get(connection, meta.PUBLISHED).partition(" ")
+            latest = changes.latest(connection)
+            sizes = feeds.sizes(connection) if (was, seq) == (setting, str(latest)) else None
+        if sizes is not None and not slugs and not self._everything and not self._place.differing(sizes):
+            self._done.unchanged = len(sizes)
+            return self._done
+        self._seq, targets = enrol(self._store, self._config, self._now, self._done.notes)
+        self._clear_ended()
+        self._imprint = self._make_imprint()
+        self._targets = {target.state.id: target for target in targets}
+        asked = [t for t in targets if not slugs or t.slug in slugs or t.feed.slug in slugs]
+        stale = self._stale(asked, same=was == setting)
+        for target in asked:
+            if target.state.id in stale:
+                self._build(target)
+            else:
+                self._done.unchanged += len(target.state.files)
+        with_nothing_new = [t.state.id for t in asked if t.state.id not in stale and t.state.built_seq < self._seq]
+        if with_nothing_new:
+            with self._store.write() as connection:
+                feeds.advance(connection, with_nothing_new, self._seq)
+        if not slugs:
+            self._sitewide()
+        if not slugs and not self._done.failed:
+            with self._store.write() as connection:
+                meta.put(connection, meta.PUBLISHED, f"{setting} {self._seq}")
+        return self._done
+
+    def _setting(self) -> str:
+        """Of everything but articles and feeds' rows: where it is the same, so is each feed's fingerprint."""
+        with self._store.read() as connection:
+            letters = digests.public_state(connection)
+        return hashlib.sha256(repr((FORMAT, self._config_print, self._stamp, letters)).encode()).hexdigest()[:24]
+
+    def _make_imprint(self) -> Imprint:
+        """The host in ids is the first one that readers could reach, for good: a site that moves keeps its ids."""
+        site = self._config.site
+        host = authority(site.public_url)
+        with self._store.read() as connection:
+            known = meta.get(connection, meta.TAG_AUTHORITY)
+        if not known or (_is_local(known) and not _is_local(host)):
+            with self._store.write() as connection:
+                meta.put(connection, meta.TAG_AUTHORITY, host)
+            known = host
+        return Imprint(known, site.public_url, site.language)
+
+    def _page_of(self, feed_id: int) -> FeedPage:
+        """What a feed says of itself, worked out once."""
+        if feed_id not in self._pages:
+            self._pages[feed_id] = page_of(self._config, self._targets[feed_id], self._imprint.authority)
+        return self._pages[feed_id]
+
+    def _fingerprint(self, target: Target) -> str:
+        below = [self._targets[i].slug for i in self._below(target)]
+        return fingerprint(self._config, target, self._page_of(target.state.id), f"{self._stamp} {below}")
+
+    def _stale(self, targets: Sequence[Target], *, same: bool) -> set[int]:
+        """The feeds whose files may not tell everything. `same`: all were built by the present configuration."""
+        if self._everything:
+            return {target.state.id for target in targets}
+        stale = {t.state.id for t in targets if not t.state.fingerprint
+                 or volumes.archived(t.state.entries, t.state.archive_size or 1) != t.state.archived
+                 or (not same and t.state.fingerprint != self._fingerprint(t))}
+        behind = [t.state.built_seq for t in targets if t.state.built_seq < self._seq]
+        if behind:
+            with self._store.read() as connection:
+                stale |= feed_entries.affected(connection, min(behind))
+        sizes = {name: size for t in targets if t.state.id not in stale for name, size in t.state.files.items()}
+        odd = {name.rpartition("/")[0] for name in self._place.differing(sizes)}
+        return stale | {t.state.id for t in targets if odd and not odd.isdisjoint(t.folders)}
+
+    def _build(self, target: Target) -> None:
         try:
-            _publish_feed(store, config, feed, done)
+            self._build_feed(target, self._fingerprint(target))
         except BroadsheetError as error:
-            done.failed[feed.slug] = str(error)
-    return done
+            self._done.failed[target.slug] = str(error)
 
+    def _build_feed(self, target: Target, print_now: str) -> None:
+        state = target.state
+        anew = state.fingerprint != print_now
+        size = volumes.size_for(target.limit) if anew or not state.archive_size else state.archive_size
+        sheets = Sheets(target, self._page_of(state.id), self._imprint, state.entries, size)
+        if sheets.page.complete and not sheets.complete:
+            self._done.notes.append(f"feed {target.slug}: has too many entries to be complete, and archives instead")
+        self._archives(sheets, anew=anew or size != state.archive_size)
+        document = subscription_document(self._store, sheets, self._done.notes)
+        files = _documents(document)
+        page = self._page(target, document)
+        named = {f"{folder}/{name}": data for folder in target.folders for name, data in {**page, **files}.items()}
+        named = with_twins(named, self._config.publish.compress)
+        self._put(named)
+        # a twin that a file has no more, say: servers would go on sending the old words
+        self._remove(name for name in target.state.files if name not in named)
+        if anew or self._everything:
+            self._sweep(target, sheets, named)
+        mended = target.slug not in self._done.failed
+        self._record(target, sheets, document, print_now if mended else "", files, named, anew=anew)
 
-def articles_of(store: Store, feed: Feed) -> list[Article]:
-    """A feed's articles, newest first: each story once, with who else tells it, within the feed's limits."""
-    rules = feed.rules
-    with store.read() as connection:
-        found = {a.id: a for a in articles.newest(connection, rules, rules.limit * SPARE)}
-        everything = Window(0, max((a.accepted_seq for a in found.values()), default=0))
-        chosen = select([candidate(a) for a in found.values()], everything, rules).ids
-        return stories.with_also(connection, [found[i] for i in chosen])
-
-
-def page_of(store: Store, config: Config, feed: Feed) -> FeedPage:
-    with store.read() as connection:
-        created_at = declared.feed_created_at(connection, feed.slug)
-    return FeedPage(
-        slug=feed.slug, title=feed.title, description=feed.description or feed.title, language=config.site.language,
-        site_title=config.site.title, public_url=config.site.public_url, created_at=created_at,
-    )
-
-
-def _publish_feed(store: Store, config: Config, feed: Feed, done: Published) -> None:
-    urls = {s.slug: s.url for s in config.sources if s.url and s.slug not in config.private_sources}
-    built = build(page_of(store, config, feed), articles_of(store, feed), source_urls=urls)
-    done.notes += [f"feed {feed.slug}: {note}" for note in built.notes]
-    for name, data in ((RSS_FILE, built.rss), (ATOM_FILE, built.atom)):
-        path = config.paths.feeds / feed.slug / name
-        if write_if_changed(path, data):
-            done.written.append(path)
+    def _archives(self, sheets: Sheets, *, anew: bool) -> None:
+        state = sheets.target.state
+        if sheets.complete:
+            return
+        if anew or self._everything:
+            numbers = list(range(1, sheets.archived // sheets.size + 1))
         else:
-            done.unchanged += 1
+            with self._store.read() as connection:
+                changed = feed_entries.changed_positions(connection, state.id, state.built_seq, sheets.archived)
+            numbers = volumes.to_write(state.archived, sheets.archived, sheets.size, changed)
+        for number in numbers:
+            document = archive_document(self._store, sheets, number, self._done.notes)
+            files = {f"{sheets.target.slug}/{document.volume.folder}{name}": data
+                     for name, data in _documents(document).items()}
+            self._put(with_twins(files, self._config.publish.compress))
+
+    def _page(self, target: Target, document: Document) -> dict[str, bytes]:
+        """The page for people. Where the operator's template is broken that is said, and ours takes its place: the page
+        that was there may hold what was withdrawn."""
+        above = self._page_of(target.state.parent_id) if target.state.parent_id in self._targets else None
+        below = [self._page_of(i) for i in self._below(target)]
+        try:
+            return {INDEX_FILE: feed_page(self._templates, document, zone=self._zone, parent=above, topics=below)}
+        except TemplateError as error:
+            self._done.failed[target.slug] = f"its page: {error}"
+        shipped = _pages(self._folders[-1:], self._stamp)
+        return {INDEX_FILE: feed_page(shipped, document, zone=self._zone, parent=above, topics=below)}
+
+    @property
+    def _templates(self) -> Pages:
+        return _pages(self._folders, self._stamp)
+
+    def _below(self, target: Target) -> list[int]:
+        """The feeds of its topics."""
+        if target.topic or not target.feed.per_topic:
+            return []
+        return [i for i, other in self._targets.items() if other.state.parent_id == target.state.id]
+
+    def _put(self, files: dict[str, bytes]) -> None:
+        written = self._place.put(files)
+        self._done.written += map(PurePosixPath, written)
+        self._done.unchanged += len(files) - len(written)
+
+    def _sweep(self, target: Target, sheets: Sheets, main: Collection[str]) -> None:
+        """Remove what a feed's folders hold of earlier configurations: twins, archives, copies. Others' files stay."""
+        last = sheets.archived // sheets.size
+        archives = {f"{target.slug}/{volumes.folder(number, sheets.size)}{name}{suffix}"
+                    for number in range(1, last + 1) for name in DOCUMENTS for suffix in self._suffixes()}
+        for folder in {*target.folders, *target.state.folders}:
+            there = [name for name in self._place.names(folder) if _is_ours(name, folder)]
+            self._remove(name for name in there if name not in main and name not in archives)
+
+    def _suffixes(self) -> list[str]:
+        return ["", *(suffix for kind, suffix in (("gzip", ".gz"), ("br", ".br"))
+                      if kind in self._config.publish.compress)]
+
+    def _record(
+        self, target: Target, sheets: Sheets, document: Document, print_now: str, files: dict[str, bytes],
+        named: dict[str, bytes], *, anew: bool,
+    ) -> None:
+        etags = {name: etag(data) for name, data in files.items()}
+        with self._store.write() as connection:
+            if anew:
+                feed_versions.forget_versions(connection, target.state.id)
+            news = feed_versions.newest_etags(connection, target.state.id) != etags
+            feed_versions.add_version(connection, target.state.id, self._seq, etags,
+                                      [entry.article_id for entry in document.entries])
+            ping = {"ping_due_at": self._now, "ping_failures": 0} if news and sheets.page.hub else {}
+            feeds.record(
+                connection, target.state.id, fingerprint=print_now, built_seq=self._seq, archived=sheets.archived,
+                archive_size=sheets.size, updated_at=document.updated_at, folders=json.dumps(target.folders),
+                files=json.dumps({name: len(data) for name, data in named.items()}), **ping)
+
+    def _clear_ended(self) -> None:
+        """Remove the files of feeds that are not published any more."""
+        with self._store.read() as connection:
+            ended = feeds.to_clear(connection)
+            states = feeds.states(connection) if ended else []
+        live = {folder for state in states if state.ended_at is None for folder in (state.slug, *state.folders)}
+        for state in ended:
+            for folder in state.folders:
+                if folder not in live:
+                    self._remove(name for name in self._place.names(folder) if _is_ours(name, folder))
+            with self._store.write() as connection:
+                feeds.record(connection, state.id, folders="[]")
+
+    def _remove(self, names: Iterable[str]) -> None:
+        self._done.removed += map(PurePosixPath, self._place.remove(list(names)))
+
+    def _sitewide(self) -> None:
+        pages = [self._page_of(i) for i in self._targets]
+        try:
+            written, removed, unchanged = publish_sitewide(
+                self._store, self._config, self._place, pages, self._templates, self._stamp,
+                everything=self._everything)
+        except BroadsheetError as error:
+            self._done.failed["index.html"] = str(error)
+            return
+        self._done.written += map(PurePosixPath, written)
+        self._done.removed += map(PurePosixPath, removed)
+        self._done.unchanged += unchanged
+
+
+def _documents(document: Document) -> dict[str, bytes]:
+    """One document in the formats that readers take."""
+    built = cast(document)
+    return {RSS_FILE: built.rss, ATOM_FILE: built.atom, JSON_FILE: build_json(document)}
+
+
+def _is_ours(name: str, folder: str) -> bool:
+    """Whether a file in a feed's folder is one that publishing makes there, and not below a topic's."""
+    rest = name.removeprefix(f"{folder}/")
+    for suffix in TWIN_SUFFIXES[1:]:
+        rest = rest.removesuffix(suffix)
+    parent, _, file = rest.rpartition("/")
+    if not parent:
+        return file in (*DOCUMENTS, INDEX_FILE)
+    return parent.startswith("archive/") and parent.count("/") == 1 and file in DOCUMENTS
+
+
+def _is_local(host: str) -> bool:
+    return host in ("localhost", "127.0.0.1") or host.endswith((".localhost", ".ip6.arpa"))
+
+
+def _stamp(folders: Sequence[Path]) -> str:
+    """Of the templates that pages are made of, so that a changed one is seen."""
+    found = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((folder / TEMPLATES).glob("*")):
+            if path.is_file():
+                found.update(f"{path.name}\n".encode() + path.read_bytes())
+        found.update(b"--")
+    return found.hexdigest()[:16]
+
+
+@lru_cache(4)
+def _pages(folders: tuple[Path, ...], _stamp: str) -> Pages:
+    """Compiled once, until one is changed."""
+    return Pages(folders)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, ins
 from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus, Draft, Enclosure, Extra, Show
 from pipeline.model.selection import Rules
-from pipeline.store import meta
+from pipeline.store import changes, meta, revisions
 from pipeline.store.chunks import chunks
 from pipeline.store.schema import article_revisions, article_topics, articles, likenesses, sources
 
@@ -94,6 +94,7 @@ def add_all(
         return []
     accepted = sum(1 for _, _, how in drafts if not how.held)
     seq = meta.take(connection, meta.ACCEPTED, accepted)
+    change = meta.take(connection, meta.CHANGES)
     first = _take_ids(connection, len(drafts))
     told = Stories.known(connection, [draft for _, draft, _ in drafts])
     rows: list[dict[str, Any]] = []
@@ -106,7 +107,7 @@ def add_all(
             "mailable": how.mailable, "published_at": draft.published_at, "updated_at": draft.published_at,
             "story_id": told.of(draft), "status": ArticleStatus.HELD if how.held else ArticleStatus.ACCEPTED,
             "reason": how.held or how.reason, "accepted_seq": None if how.held else seq,
-            "accepted_at": None if how.held else now,
+            "accepted_at": None if how.held else now, "changed_seq": change,
         })
         told.tell(article_id, draft)
         seq += not how.held
@@ -114,16 +115,16 @@ def add_all(
     connection.execute(_INSERT, rows)
     if topics:
         connection.execute(_INSERT_TOPIC, topics)
+    retold = {row["story_id"] for row in rows if row["accepted_seq"] and (row["story_id"] or first) < first}
+    if retold:
+        changes.touch(connection, retold)  # those who told it before say now who else does
     return [row["id"] for row in rows]
 
 
 def revise(connection: Connection, article_id: int, draft: Draft, now: datetime, *, changed: str = "") -> None:
     """Store a substantial change: one more revision under the same identity, date and accepted_seq. `changed` says in
     words what is different."""
-    first = select(articles.c.id, articles.c.revision, articles.c.first_seen_at, articles.c.title,
-                   articles.c.content_hash).where(articles.c.id == article_id, articles.c.revision == 1)
-    connection.execute(insert(article_revisions).from_select(
-        ["article_id", "revision", "at", "title", "content_hash"], first))  # most articles never need this row
+    revisions.begin(connection, article_id)
     revision = connection.execute(
         update(articles).where(articles.c.id == article_id)
         .values(**_content(draft), updated_at=now, revision=articles.c.revision + 1)
@@ -135,12 +136,14 @@ def revise(connection: Connection, article_id: int, draft: Draft, now: datetime,
     connection.execute(insert(article_revisions).values(
         article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash,
         changed=changed))
+    changes.touch(connection, [article_id])
 
 
 def move(connection: Connection, article_id: int, draft: Draft) -> None:
     """Remember a new guid or address of an article whose content stayed the same."""
     connection.execute(update(articles).where(articles.c.id == article_id).values(
         guid=draft.guid, url=draft.url, url_key=draft.url_key))
+    changes.touch(connection, [article_id])
 
 
 def file_under(connection: Connection, article_id: int, topics: Sequence[str]) -> None:
@@ -149,6 +152,7 @@ def file_under(connection: Connection, article_id: int, topics: Sequence[str]) -
     connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
     if rows := _topic_rows(article_id, topics):
         connection.execute(_INSERT_TOPIC, rows)
+    changes.touch(connection, [article_id])
 
 
 def release(connection: Connection, article_ids: Collection[int], now: datetime) -> int:
@@ -163,12 +167,13 @@ def release(connection: Connection, article_ids: Collection[int], now: datetime)
     for seq, article_id in enumerate(held, first):
         connection.execute(update(articles).where(articles.c.id == article_id).values(
             status=ArticleStatus.ACCEPTED, accepted_seq=seq, accepted_at=now, reason=""))
+    changes.touch(connection, held)
     return len(held)
 
 
 def newest(connection: Connection, rules: Rules, limit: int) -> list[Article]:
     """The accepted articles that `rules` match, newest first, at most `limit`."""
-    query = _select().where(articles.c.status == ArticleStatus.ACCEPTED, *_matching(rules))
+    query = _select().where(articles.c.status == ArticleStatus.ACCEPTED, *matching(rules))
     query = query.order_by(articles.c.published_at.desc(), articles.c.accepted_seq.desc()).limit(limit)
     return [_article(row) for row in connection.execute(query)]
 
@@ -177,7 +182,7 @@ def accepted_between(connection: Connection, from_seq: int, cut_seq: int, rules:
     """The accepted, mailable articles with from_seq < accepted_seq <= cut_seq that `rules` match."""
     query = _select().where(
         articles.c.status == ArticleStatus.ACCEPTED, articles.c.mailable,
-        articles.c.accepted_seq > from_seq, articles.c.accepted_seq <= cut_seq, *_matching(rules),
+        articles.c.accepted_seq > from_seq, articles.c.accepted_seq <= cut_seq, *matching(rules),
     ).order_by(articles.c.accepted_seq)
     return [_article(row) for row in connection.execute(query)]
 
@@ -220,6 +225,17 @@ def search(
                                 articles.c.url.icontains(text, autoescape=True),
                                 articles.c.guid.icontains(text, autoescape=True)))
     return [_article(row) for row in connection.execute(query.order_by(articles.c.id.desc()).limit(limit))]
+
+
+def matching(rules: Rules) -> list[ColumnElement[bool]]:
+    """Conditions on articles joined with their sources."""
+    conditions: list[ColumnElement[bool]] = []
+    if rules.sources:
+        conditions.append(sources.c.slug.in_(rules.sources))
+    if rules.topics and "*" not in rules.topics:
+        conditions.append(articles.c.id.in_(
+            select(article_topics.c.article_id).where(article_topics.c.topic.in_(rules.topics))))
+    return conditions
 
 
 def last_seq_before(connection: Connection, moment: datetime) -> int:
@@ -314,18 +330,9 @@ _PARTED = (
 _INSERT, _INSERT_TOPIC = insert(articles), insert(article_topics)
 
 
-def _matching(rules: Rules) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if rules.sources:
-        conditions.append(sources.c.slug.in_(rules.sources))
-    if rules.topics and "*" not in rules.topics:
-        conditions.append(articles.c.id.in_(
-            select(article_topics.c.article_id).where(article_topics.c.topic.in_(rules.topics))))
-    return conditions
-
-
 def _select() -> Select[Any]:
-    return select(articles, sources.c.slug.label("source"), sources.c.title.label("source_title")).join(
+    return select(articles, sources.c.slug.label("source"), sources.c.title.label("source_title"),
+                  sources.c.public_url.label("source_url")).join(
         sources, sources.c.id == articles.c.source_id)
 
 
@@ -339,5 +346,6 @@ def _article(row: Row[Any]) -> Article:
         show=Show(row.show), mailable=row.mailable, reason=row.reason,
         enclosures=tuple(Enclosure(**e) for e in row.enclosures), licence=row.licence, image=row.image,
         extras=tuple(Extra(name, text, tuple((k, v) for k, v in pairs)) for name, text, pairs in row.extras),
-        text_note=row.text_note,
+        text_note=row.text_note, correction=row.correction, corrected_at=row.corrected_at,
+        withdrawn_at=row.withdrawn_at, source_url=row.source_url,
     )

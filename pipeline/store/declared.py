@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from pipeline.errors import StoreError
 from pipeline.model.subscribers import SubscriptionStatus
-from pipeline.store.schema import feeds, newsletters, schedules, subscriptions
+from pipeline.store.schema import newsletters, schedules, subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,6 @@ def ensure_newsletter(
     newsletter_id = ensure(connection, newsletters, slug, former, title=title, created_at=now)
     connection.execute(update(newsletters).where(newsletters.c.id == newsletter_id).values(title=title))
     return newsletter_id
-
-
-def ensure_feed(connection: Connection, slug: str, former: Sequence[str], now: datetime) -> int:
-    return ensure(connection, feeds, slug, former, created_at=now)
-
-
-def feed_created_at(connection: Connection, slug: str) -> datetime:
-    created_at: datetime = connection.execute(select(feeds.c.created_at).where(feeds.c.slug == slug)).scalar_one()
-    return created_at
 
 
 def ensure_schedule(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.frozen import FragmentRow
-from pipeline.model.newsletters import DIGEST_MOVES, Digest, DigestStatus
+from pipeline.model.newsletters import DIGEST_MOVES, PUBLIC, Digest, DigestStatus
 from pipeline.model.selection import Candidate, candidate
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.store.schema import (
@@ -83,6 +83,12 @@ def listed(
     if wanted := list(statuses):
         query = query.where(digests.c.status.in_(wanted))
     return [_digest(row) for row in connection.execute(query)]
+
+
+def public_state(connection: Connection) -> tuple[int, int]:
+    """What changes whenever a digest gets public or is so no more: how many there are, and the last one."""
+    row = connection.execute(select(func.count(), func.max(digests.c.id)).where(digests.c.status.in_(PUBLIC))).one()
+    return int(row[0]), int(row[1] or 0)
 
 
 def settings(connection: Connection, digest_id: int) -> dict[str, Any]:

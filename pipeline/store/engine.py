@@ -8,6 +8,7 @@ two engines make that mistake impossible.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pipeline.errors import StoreError
@@ -23,6 +25,8 @@ from pipeline.errors import StoreError
 BUSY_TIMEOUT_MS = 15_000
 """How long a writer waits for another one before it gives up."""
 
+LONGEST_WAIT_S = 900
+"""How long one waits for another process that does what only one may do."""
 
 CHECKPOINT_PAGES = 4_000
 """Of 4 KiB: a checkpoint waits for the disk, and a round that brings much would have one after each few sources."""
@@ -66,6 +70,27 @@ class Store:
         with _translated(self.name), self._reader.begin() as connection:
             yield connection
 
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Wait until no other process does `what` ("publish"), and keep others waiting until the block ends. Beside
+        SQLite's file that is a locked file, which the system frees however a process ends; in PostgreSQL an advisory
+        lock of one connection. Raises StoreError after LONGEST_WAIT_S."""
+        if self.path is not None:
+            with _lock_file(self.path.with_name(f"{self.path.name}.{what}.lock"), what):
+                yield
+            return
+        key = int.from_bytes(hashlib.sha256(f"broadsheet {what}".encode()).digest()[:8], "big", signed=True)
+        with _translated(self.name), self._writer.connect() as connection:
+            connection.execute(text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": f"{LONGEST_WAIT_S}s"})
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+            connection.commit()
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+                connection.execute(text("SELECT set_config('lock_timeout', '0', false)"))
+                connection.commit()
+
     @property
     def engine(self) -> Engine:
         """The writing engine, for migrations."""
@@ -74,6 +99,16 @@ class Store:
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
+
+
+@contextmanager
+def _lock_file(path: Path, what: str) -> Iterator[None]:
+    try:
+        with FileLock(path, timeout=LONGEST_WAIT_S):
+            yield
+    except Timeout as error:
+        raise StoreError(str(path), f"another process has been at it ({what}) for {LONGEST_WAIT_S // 60} minutes",
+                         hint="see what it does; nothing was lost", permanent=False) from error
 
 
 def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:

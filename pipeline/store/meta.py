@@ -10,9 +10,15 @@ from pipeline.store.schema import counters, meta
 ACCEPTED = "accepted_seq"
 EVENTS = "event_seq"
 ARTICLES = "article_id"
+CHANGES = "change_seq"   # numbers what readers of feeds could see change; taken after ACCEPTED, never before
 DECLARED = "declared_sources"
 TAKEN_DOWN = "taken_down"   # how often frozen content was changed after all: what was read before must be read again
 OUTGOING_STOPPED = "outgoing_stopped"
+ENROLLED_SEQ = "enrolled_seq"   # the change up to which articles were looked at for the feeds they enter
+PUBLISHED = "published"   # configuration, templates and change that all feed files tell everything of
+TAG_AUTHORITY = "tag_authority"   # the host that stands in the ids of what was published
+SITE_FINGERPRINT = "site_fingerprint"   # of what the files were built by that belong to no feed
+SITE_SEQ = "site_seq"                   # and the change up to which they tell everything
 KEY_FINGERPRINT = "key_fingerprint"
 
 

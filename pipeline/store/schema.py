@@ -2,6 +2,7 @@
 
     sources -> articles (-> article_topics, article_revisions)          accepted_seq orders everything
             -> passed_over, hub_subscriptions, robots                   not taken; who tells us; who may be asked
+    feeds -> feed_entries, feed_versions                                what was published where, and what it was
     newsletters -> schedules                                            what the config declared, and since when
     subscribers -> subscriptions -> subscription_events                 who was in an audience at any past moment
     digests -> digest_articles, fragments, selections                   frozen content
@@ -56,8 +57,55 @@ counters = table("counters", Column("name", Text, primary_key=True), count("valu
 
 # --- what the config declared ---
 
-feeds = table("feeds", identity(), Column("slug", Text, nullable=False, unique=True),
-               Column("created_at", Utc, nullable=False))
+# One row for each of [[feeds]], and one below it for each of its topics that has a feed of its own.
+feeds = table(
+    "feeds",
+    identity(),
+    Column("slug", Text, nullable=False, unique=True),   # its folder below feeds/: "all", "all/topic/python"
+    words("uid"),                                        # in its id for good: the slug that it had first
+    Column("parent_id", Id),                             # null: one of [[feeds]]
+    words("topic"),
+    Column("created_at", Utc, nullable=False),
+    Column("ended_at", Utc),                             # no longer declared; its files were removed
+    words("selected"),                                   # the rules by which articles have entered
+    count("entries"),                                    # how many have: the last position
+    count("archive_size"),                               # positions in one archive document
+    count("archived"),                                   # positions that archive documents hold
+    words("fingerprint"),                                # of everything else that its files were built by
+    count("built_seq"),                                  # the change up to which they tell everything
+    Column("updated_at", Utc),                           # what its main documents said; never goes back
+    words("files", "{}"),                                # its main files as JSON: name -> bytes
+    words("folders", "[]"),                              # where they lie, as JSON: under its slug, and former ones
+    Column("ping_due_at", Utc),                          # its hub has to be told; null: it was
+    count("ping_failures"),
+    words("ping_error"),
+    Index("uq_feeds_uid", "uid", unique=True),
+    Index("ix_feeds_parent", "parent_id", "topic"),
+    Index("ix_feeds_ping", "ping_due_at"),
+)
+
+# Which articles have entered a feed, in which order. Archive documents (RFC 5005) are runs of positions, so an article
+# stays where it is whatever becomes of it or of the feed's rules.
+feed_entries = table(
+    "feed_entries",
+    Column("feed_id", Id, ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
+    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", BigInteger, nullable=False),          # 1, 2, 3 …
+    Column("published_at", Utc, nullable=False),             # the article's own, which never changes
+    UniqueConstraint("feed_id", "position", name="uq_feed_entries_position"),
+    Index("ix_feed_entries_newest", "feed_id", "published_at", "position"),
+    Index("ix_feed_entries_article", "article_id"),
+)
+
+# What a feed's documents were, so that a reader who has one of them gets what came since (RFC 3229).
+feed_versions = table(
+    "feed_versions",
+    Column("feed_id", Id, ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    count("seq"),                                            # the change up to which they told everything
+    words("rss"), words("atom"), words("json"),              # their ETags
+    Column("article_ids", JSON, nullable=False),
+)
 
 newsletters = table("newsletters", identity(), Column("slug", Text, nullable=False, unique=True), words("title"),
                      Column("created_at", Utc, nullable=False), **NEVER_REUSED)

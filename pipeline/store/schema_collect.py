@@ -16,6 +16,8 @@ sources = table(
     words("kind"),
     words("location"),          # what `etag`, `last_modified` and the poll times belong to: another URL forgets them
     words("title"),
+    Column("titled_at", Utc),         # when it last called itself otherwise; not believed more than once a day
+    words("public_url"),        # what feeds may tell of its address; "" where that is nobody's business
     words("etag"),
     words("last_modified"),
     words("body_hash"),
@@ -112,7 +114,11 @@ articles = table(
     words("licence"),
     words("image"),
     words("text_note"),
+    words("correction"),        # the operator's note on what was wrong, and when it was put right
+    Column("corrected_at", Utc),
+    Column("withdrawn_at", Utc),
     Column("purged_at", Utc),   # only its identity is left, so that it is never taken for new
+    count("changed_seq"),       # the latest change that readers could see (store/changes.py)
     words("show"),
     Column("topics", JSON, nullable=False),
     Column("enclosures", JSON, nullable=False),
@@ -134,6 +140,7 @@ articles = table(
     Index("ix_articles_content_hash", "content_hash"),
     Index("ix_articles_story", "story_id"),
     Index("ix_articles_newest", "status", "published_at", "accepted_seq"),
+    Index("ix_articles_changed", "changed_seq"),
 )
 
 article_topics = table(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, sele
 
 from pipeline.errors import UsageError
 from pipeline.model.articles import ArticleStatus
+from pipeline.store import changes, meta
 from pipeline.store.chunks import CHUNK, chunks
 from pipeline.store.schema import article_bands, articles, likenesses, sources
 
@@ -173,6 +174,7 @@ def merge(connection: Connection, one: int, other: int, now: datetime) -> list[i
 
     Raises UsageError where one is not there, or where both tell the same story already.
     """
+    meta.take(connection, meta.ACCEPTED, 0)  # the first lock of all who change what is published
     stories = {_story_of(connection, article_id) for article_id in (one, other)}
     if len(stories) < 2:
         raise UsageError(f"articles {one} and {other}", "they tell one story already",
@@ -195,6 +197,7 @@ def split(connection: Connection, article_id: int, now: datetime) -> list[int]:
     It keeps its number, so a digest that told the story does not tell it again. Raises UsageError where the article is
     not there or tells a story of its own.
     """
+    meta.take(connection, meta.ACCEPTED, 0)
     others = [i for i in _tellers(connection, _story_of(connection, article_id)) if i != article_id]
     if not others:
         raise UsageError(f"article {article_id}", "no other article tells its story",
@@ -276,3 +279,4 @@ def _set_story(connection: Connection, tellers: Sequence[int]) -> None:
     connection.execute(update(articles).where(articles.c.id == story).values(story_id=None))
     for chunk in chunks(sorted(i for i in tellers if i != story)):
         connection.execute(update(articles).where(articles.c.id.in_(chunk)).values(story_id=story))
+    changes.touch(connection, [story])

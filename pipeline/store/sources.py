@@ -13,12 +13,17 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, u
 from pipeline.model.articles import Show
 from pipeline.model.sources import Hints, PassedState, SourceKind, SourceStanding
 from pipeline.store import meta
+from pipeline.store.changes import touch_source
+from pipeline.store.chunks import chunks
 from pipeline.store.schema import articles, passed_over, sources
 from pipeline.store.schema_collect import FAILING
 
 WAKE_EVERY = timedelta(minutes=5)
 LONGEST_SERVER_WAIT = timedelta(days=8)
 """Longer than any wait that a server may ask for."""
+
+RETITLED = timedelta(days=1)
+"""A source that calls itself otherwise with each poll would have all that it gave published anew each time."""
 
 CLOCK_SLACK = timedelta(hours=1)
 """A poll that lies further in the future than this was made by a clock that ran ahead."""
@@ -37,6 +42,7 @@ class Declared:
     blocked: bool = False
     every: timedelta = timedelta()   # zero: the program decides
     fingerprint: str = ""       # of the keys that decide what becomes of its articles
+    public_url: str = ""        # what feeds may tell of its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ def declare(connection: Connection, declared: Sequence[Declared], now: datetime)
     digest = hashlib.sha256(repr(declared).encode()).hexdigest()
     if meta.get(connection, meta.DECLARED) == digest:
         return
+    meta.take(connection, meta.ACCEPTED, 0)  # the first lock of all who change what is published
     rows: dict[str, Any] = {row.slug: row for row in connection.execute(select(*_DECLARED).order_by(sources.c.id))}
     slugs = {d.slug for d in declared}
     orphans: dict[str, str] = {}
@@ -104,6 +111,7 @@ def declare(connection: Connection, declared: Sequence[Declared], now: datetime)
                 continue
             row = rows.pop(old)
             connection.execute(update(sources).where(sources.c.id == row.id).values(slug=wanted.slug))
+            touch_source(connection, row.id)
         _declare_known(connection, row, wanted, now)
     if added:
         connection.execute(insert(sources), added)
@@ -139,19 +147,42 @@ def failing(connection: Connection) -> list[SourceState]:
 
 def record_poll(connection: Connection, source_id: int, **values: Any) -> None:
     """Store what a poll left: any columns of the source; `hints` as Hints, durations as timedelta."""
-    connection.execute(update(sources).where(sources.c.id == source_id).values(**_values(values)))
+    record_polls(connection, [(source_id, values)])
 
 
 def record_polls(connection: Connection, polls: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
     """The same for many at once. Those with the same keys go in one statement."""
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for source_id, values in polls:
+    for source_id, values in _retitled(connection, polls):
         row = _values(values)
         alike.setdefault(tuple(sorted(row)), []).append({"source_id_": source_id, **row})
     for keys, rows in alike.items():
         statement = update(sources).where(sources.c.id == bindparam("source_id_")).values(
             {key: bindparam(key) for key in keys})
         connection.execute(statement, rows)
+
+
+def _retitled(
+    connection: Connection, polls: Sequence[tuple[int, Mapping[str, Any]]]
+) -> list[tuple[int, Mapping[str, Any]]]:
+    """The same polls, where a source calls itself otherwise only as far as that is believed: each of its articles says
+    so in feeds, and all of them are built anew."""
+    called = {source_id: values["title"] for source_id, values in polls if "title" in values}
+    known: dict[int, Row[Any]] = {}
+    for chunk in chunks(sorted(called)):
+        query = select(sources.c.id, sources.c.title, sources.c.titled_at).where(sources.c.id.in_(chunk))
+        known |= {row.id: row for row in connection.execute(query)}
+    out: list[tuple[int, Mapping[str, Any]]] = []
+    for source_id, values in polls:
+        row, at = known.get(source_id), values.get("last_polled_at")
+        if row is None or row.title == called[source_id]:
+            out.append((source_id, values))
+        elif row.title and row.titled_at and at and at < row.titled_at + RETITLED:
+            out.append((source_id, {key: value for key, value in values.items() if key != "title"}))
+        else:
+            touch_source(connection, source_id)
+            out.append((source_id, {**values, "titled_at": at}))
+    return out
 
 
 def wake(connection: Connection, source_id: int, now: datetime) -> bool:
@@ -176,7 +207,8 @@ def _after_a_wrong_clock(connection: Connection, now: datetime) -> None:
 def _new_row(wanted: Declared, now: datetime) -> dict[str, Any]:
     return {
         "slug": wanted.slug, "kind": wanted.kind, "location": wanted.location, "title": wanted.title,
-        "show": wanted.show, "created_at": now, "fingerprint": wanted.fingerprint, "hints": {},
+        "public_url": wanted.public_url, "show": wanted.show, "created_at": now, "fingerprint": wanted.fingerprint,
+        "hints": {},
         "every_s": int(wanted.every.total_seconds()), "next_poll_at": None if wanted.blocked else now,
         "standing": SourceStanding.BLOCKED if wanted.blocked else SourceStanding.ACTIVE,
         "standing_reason": _BLOCKED if wanted.blocked else "",
@@ -191,6 +223,8 @@ def _declare_known(connection: Connection, row: Row[Any], wanted: Declared, now:
     if "show" in changes:  # how much is republished is the operator's present word, for what is stored too
         connection.execute(update(articles).values(show=wanted.show).where(
             articles.c.source_id == row.id, articles.c.show != wanted.show))
+    if not changes.keys().isdisjoint({"show", "title", "public_url"}):
+        touch_source(connection, row.id)
     if row.fingerprint and "fingerprint" in changes:
         connection.execute(update(passed_over).values(state=PassedState.RECONSIDER).where(
             passed_over.c.source_id == row.id, passed_over.c.state == PassedState.EXCLUDED))
@@ -199,7 +233,7 @@ def _declare_known(connection: Connection, row: Row[Any], wanted: Declared, now:
 _DECLARED = (
     sources.c.id, sources.c.slug, sources.c.kind, sources.c.location, sources.c.title, sources.c.show,
     sources.c.declared, sources.c.standing, sources.c.standing_until, sources.c.fingerprint, sources.c.every_s,
-    sources.c.last_polled_at, sources.c.next_poll_at, sources.c.failures,
+    sources.c.last_polled_at, sources.c.next_poll_at, sources.c.failures, sources.c.public_url,
 )
 _BLOCKED = "blocked in config.toml"
 _UNREAD = {"etag": "", "last_modified": "", "body_hash": ""}
@@ -215,7 +249,8 @@ def _changes(row: Row[Any], wanted: Declared, now: datetime) -> dict[str, Any]:
     """What a declared source's row has to change to. When it is asked next: what was paused goes on where it was."""
     every_s = int(wanted.every.total_seconds())
     values = {"declared": True, "title": wanted.title or row.title, "show": wanted.show, "every_s": every_s,
-              "kind": wanted.kind, "location": wanted.location, "fingerprint": wanted.fingerprint}
+              "kind": wanted.kind, "location": wanted.location, "fingerprint": wanted.fingerprint,
+              "public_url": wanted.public_url}
     changes: dict[str, Any] = {key: value for key, value in values.items() if getattr(row, key) != value}
     first_kind = row.kind == SourceKind.FEED and wanted.kind is SourceKind.AUTO  # as all were before there were kinds
     standing = row.standing

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from pipeline.app import App
 from pipeline.config import Web
 from pipeline.errors import BroadsheetError
-from pipeline.web import feeds, mailbox, newsletters, pages, unsubscribe, websub
+from pipeline.web import feedfiles, feeds, mailbox, newsletters, pages, unsubscribe, websub
 from pipeline.web.answers import NEVER, Missing
 from pipeline.web.shell import Shell, area
 from pipeline.web.site import Site, open_site
@@ -37,11 +37,13 @@ log = logging.getLogger("pipeline.web")
 def build(app: App) -> Starlette:
     """The whole site as an ASGI application."""
     site = open_site(app)
-    files = feeds.FeedFiles(app.config.paths.feeds)
+    files = feedfiles.open_files(app)
+    shelf = feeds.open_shelf(site, files)
     routes = [
+        # first, because it is asked for most, and routes are tried one after the other
+        Route("/feeds/{path:path}", partial(feeds.file, shelf), methods=["GET", "OPTIONS"]),
+        Route("/feeds", partial(feeds.file, shelf)),
         Route("/", partial(pages.home, site, files)),
-        Route("/feeds", partial(feeds.file, site, files)),
-        Route("/feeds/{path:path}", partial(feeds.file, site, files), methods=["GET", "OPTIONS"]),
         Route("/n/{newsletter}", partial(newsletters.bare, site)),
         Route("/n/{newsletter}/", partial(newsletters.page, site)),
         Route("/n/{newsletter}/{name}", partial(newsletters.digest, site)),
@@ -54,7 +56,9 @@ def build(app: App) -> Starlette:
         Route("/style.css", partial(pages.style, site)),
         Route("/favicon.svg", partial(pages.icon, site)),
         Route("/favicon.ico", partial(pages.icon, site)),
-        Route("/robots.txt", partial(pages.robots, site)),
+        Route("/robots.txt", partial(pages.robots, shelf)),
+        Route("/sitemap.xml", partial(feeds.sitemap, shelf)),
+        Route("/sitemaps/{path:path}", partial(feeds.sitemap, shelf)),
         Route("/healthz", partial(pages.health, site)),
     ]
     built = Starlette(

@@ -1,39 +1,55 @@
-"""Feed files as they lie in the feeds folder, byte for byte, and a page for each feed.
+"""`/feeds/…`: feed files as they lie there, in what coding the reader likes best, whole or what is new in them.
 
-A path is read name by name: only plain names, no dots in front, no symbolic link on the way. What can't be spelled
-so is not there.
+    path -> plain names? -> former slug: 308 | a file: 304, 226, 200 | not built: 503 | ended: 410 | 404
+
+No address is made from a Host header, and nothing here writes.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.config import Feed
-from pipeline.publish.stage import articles_of
-from pipeline.web.answers import FIVE_MINUTES, Content, Missing, content, keep, moved
+from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, MEDIA_TYPES, RSS_FILE
+from pipeline.model.newsletters import Window
+from pipeline.model.selection import candidate, select
+from pipeline.store import articles, feed_versions, stories
+from pipeline.web.answers import (
+    A_DAY,
+    FIVE_MINUTES,
+    Content,
+    Missing,
+    RawHeaders,
+    Ready,
+    http_date,
+    moved,
+    named,
+    unchanged,
+)
+from pipeline.web.codings import PLAIN as AS_IT_IS
+from pipeline.web.codings import choose, tagged, untagged
+from pipeline.web.deltas import Deltas, wants_feed
+from pipeline.web.feedfiles import Files, are_plain
 from pipeline.web.shell import LETTER, PLAIN, POLICY
 from pipeline.web.site import Card, Site
 
-INDEX = "index.html"
 CARDS = 20
-MAX_PARTS = 4               # names in a path below feeds/
-CACHE_BYTES = 32_000_000    # of file contents kept in memory
+SPARE = 4            # times as many are read, so that stories told twice leave enough
+NOT_KEPT = "no-store, im"   # RFC 3229 §10.8.1: only caches that know what a delta is may keep one
 
-FORMATS = (("RSS", "rss.xml", "application/rss+xml"), ("Atom", "atom.xml", "application/atom+xml"),
-           ("JSON", "feed.json", "application/feed+json"))
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_ANYBODY = {"access_control_allow_origin": "*", "access_control_expose_headers": "ETag, Last-Modified"}
+FORMATS = (("RSS", RSS_FILE), ("Atom", ATOM_FILE), ("JSON", JSON_FILE))
+_DOCUMENTS = {name for _, name in FORMATS}
+_ARCHIVE = re.compile(r".+/archive/[0-9]+(-[0-9]+)?/[^/]+")   # full: no new article ever changes it
+_ASKED = frozenset((b"if-none-match", b"if-modified-since", b"accept-encoding", b"a-im"))
+_ANYBODY = {"access-control-allow-origin": "*",
+            "access-control-expose-headers": "ETag, Last-Modified, Link, IM, Delta-Base"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,134 +73,211 @@ class FeedLinks:
     files: tuple[Subscribe, ...]   # empty until the feed is built
 
 
-class FeedFiles:
-    """Reads files under one folder; contents are kept in memory while the file on disk stays the same one."""
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What feed files are answered from. Made once by `open_shelf`."""
 
-    def __init__(self, folder: Path, cache_bytes: int = CACHE_BYTES) -> None:
-        self._folder = folder
-        self._room = cache_bytes
-        self._kept: OrderedDict[str, tuple[tuple[int, int, int, int], Content]] = OrderedDict()
-
-    async def content(self, path: str) -> Content | None:
-        """The file at a path below the folder, or None. Known files cost an open and a stat; others are read aside.
-
-        Called from the event loop only, so the memory of what is kept needs no lock.
-        """
-        media_type = media_type_of(path)
-        descriptor = self._open(path) if media_type else None
-        if descriptor is None:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-            known = self._kept.get(path)
-            if known is not None and known[0] == stamp:
-                self._kept.move_to_end(path)
-                return known[1]
-            body = await run_in_threadpool(file.read)
-        made = content(body, media_type, datetime.fromtimestamp(found.st_mtime, UTC))
-        self._keep(path, stamp, made)
-        return made
-
-    def has(self, path: str) -> bool:
-        descriptor = self._open(path) if media_type_of(path) else None
-        if descriptor is not None:
-            os.close(descriptor)
-        return descriptor is not None
-
-    def _keep(self, path: str, stamp: tuple[int, int, int, int], made: Content) -> None:
-        old = self._kept.pop(path, None)
-        self._room += len(old[1].body) if old else 0
-        self._room -= len(made.body)
-        self._kept[path] = (stamp, made)
-        while self._room < 0:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._room += len(dropped.body)
-
-    def _open(self, path: str) -> int | None:
-        """A descriptor of a regular file, every name of the path opened under the one before."""
-        names = path.split("/")
-        if len(names) > MAX_PARTS or not all(map(_NAME.fullmatch, names)):
-            return None
-        try:
-            here = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        for name in names:
-            try:
-                below = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
-            except OSError:
-                return None
-            finally:
-                os.close(here)
-            here = below
-        if stat.S_ISREG(os.fstat(here).st_mode):
-            return here
-        os.close(here)
-        return None
+    site: Site
+    files: Files
+    deltas: Deltas
+    feeds: Mapping[str, Feed]      # slug -> feed
+    former: Mapping[str, str]      # former slug -> slug
+    hub: str = field(default="")   # as it stands in a header
 
 
-def media_type_of(path: str) -> str:
-    """By name; "" for what is no feed file (a README, a temporary file)."""
-    name = path.rpartition("/")[2]
-    if name.endswith(".xml"):
-        kind = next((kind for kind in ("rss", "atom") if kind in name), "")
-        return f"application/{kind}+xml; charset=utf-8" if kind else "text/xml; charset=utf-8"
-    types = {".opml": "text/xml; charset=utf-8", ".json": "application/feed+json",
-             ".html": "text/html; charset=utf-8"}
-    return types.get(name[name.rfind("."):], "")
+def open_shelf(site: Site, files: Files) -> Shelf:
+    config = site.app.config
+    return Shelf(
+        site, files, Deltas(site.app.store), {feed.slug: feed for feed in config.feeds},
+        {old: feed.slug for feed in config.feeds for old in feed.former},
+        quote(config.publish.hub, safe="!#$%&'()*+,-./:;=?@[]_~"),
+    )
 
 
-async def file(site: Site, files: FeedFiles, request: Request) -> Response:
-    """`/feeds/{path}`: the file, or the page of the feed."""
+async def file(shelf: Shelf, request: Request) -> Response:
+    """`/feeds/{path}`."""
     path: str = request.path_params.get("path", "")
     if request.method == "OPTIONS":  # a reader in a browser asks before it sends If-None-Match
         return Response(status_code=204, headers={
             "access-control-allow-origin": "*", "access-control-allow-methods": "GET, HEAD",
-            "access-control-allow-headers": "If-None-Match, If-Modified-Since", "access-control-max-age": "86400"})
-    slug, slash, rest = path.partition("/")
-    if not slug:
-        return moved(f"{site.home}#feeds")
-    for feed in site.app.config.feeds:
-        if slug in feed.former:
-            return moved(f"{site.to('feeds', feed.slug)}/{rest}")
-    found = await files.content(path if rest else f"{slug}/{INDEX}")
-    known = next((feed for feed in site.app.config.feeds if feed.slug == slug), None)
-    if not rest and (found or known):
-        if not slash:
-            return moved(site.to("feeds", slug, end="/"))
-        if found is None and known is not None:
-            return await run_in_threadpool(_page, site, files, known)
-    if found is None:
-        raise _missing(site, known, rest)
-    is_page = found.media_type.startswith("text/html")
-    return keep(request, found, cache=FIVE_MINUTES, **_ANYBODY, **{POLICY: LETTER if is_page else PLAIN})
+            "access-control-allow-headers": "If-None-Match, If-Modified-Since, A-IM",
+            "access-control-max-age": "86400"})
+    if not path:
+        return await _front(shelf, request)
+    slug, _, rest = path.partition("/")
+    if slug not in shelf.former and (found := await shelf.files.content(path)):
+        return await _answer(shelf, request, path, found)
+    names = path.removesuffix("/").split("/")
+    if not are_plain(names):
+        raise _no_such(shelf.site)
+    if slug in shelf.former:
+        return moved(f"{shelf.site.to('feeds', shelf.former[slug])}/{rest}")
+    index = "/".join((*names, INDEX_FILE))
+    found = await shelf.files.content(index)
+    feed = shelf.feeds.get(path.removesuffix("/"))
+    if found is None and feed is None:
+        raise await _missing(shelf, names, "" if path.endswith("/") else names[-1])
+    if not path.endswith("/"):
+        return moved(shelf.site.to("feeds", *names, end="/"))
+    if found is not None:
+        return await _answer(shelf, request, index, found)
+    return await run_in_threadpool(_page, shelf.site, shelf.files, shelf.feeds[slug])
 
 
-def feed_links(site: Site, files: FeedFiles) -> list[FeedLinks]:
+async def root_file(shelf: Shelf, request: Request, path: str) -> Response | None:
+    """A file of the feeds folder under an address at the site's root; None where it is not built."""
+    found = await shelf.files.content(path)
+    return await _answer(shelf, request, path, found) if found is not None else None
+
+
+async def sitemap(shelf: Shelf, request: Request) -> Response:
+    """`/sitemap.xml` and `/sitemaps/{path}`: a site map may only tell of what is below its own address."""
+    path: str = request.path_params.get("path", "")
+    built = None
+    if "/" not in path and (path or request.scope["path"] == "/sitemap.xml"):
+        built = await root_file(shelf, request, f"sitemaps/{path}" if path else "sitemap.xml")
+    if built is None:
+        raise Missing("No such file", "There is no site map under this address.")
+    return built
+
+
+def feed_links(site: Site, files: Files) -> list[FeedLinks]:
     return [_links(site, files, feed) for feed in site.app.config.feeds]
 
 
-def _page(site: Site, files: FeedFiles, feed: Feed) -> Response:
+async def _front(shelf: Shelf, request: Request) -> Response:
+    """`/feeds` and `/feeds/`: the page of all feeds, or where the front page lists them."""
+    found = await shelf.files.content(INDEX_FILE)
+    if found is None:
+        return moved(f"{shelf.site.home}#feeds")
+    if not request.scope["path"].endswith("/"):
+        return moved(shelf.site.to("feeds", end="/"))  # its links are relative
+    return await _answer(shelf, request, INDEX_FILE, found)
+
+
+async def _answer(shelf: Shelf, request: Request, path: str, found: Content) -> Response:
+    """What the reader does not have yet of a file: nothing (304), what is new (226), all (200)."""
+    asked = _asked(request)
+    coding = choose(asked.get(b"accept-encoding"), len(found.body))
+    head = found.heads.get(coding)
+    if head is None:
+        head = found.heads[coding] = _head(path, found, coding)
+    etags = asked.get(b"if-none-match")
+    if etags is None:
+        if unchanged(found, None, asked.get(b"if-modified-since")):
+            return Ready(304, head)
+    else:
+        best = tagged(found.etag, coding)
+        etag = _copy(etags, found, best)
+        if etag is not None:
+            return Ready(304, head if etag == best else _with(head, {"etag": etag}))
+        if wants_feed(asked.get(b"a-im", "")) and not _ARCHIVE.fullmatch(path):
+            new = await shelf.deltas.since(path, named(etags), found, coding)
+            if new is not None:
+                special = {"im": "feed", "delta-base": new.base, "cache-control": NOT_KEPT,
+                           "vary": "Accept-Encoding, A-IM, If-None-Match"}
+                return Ready(226, _with(_whole(shelf, path, found, coding, head, new.body), special), new.body)
+    body = found.body if coding == AS_IT_IS else await shelf.files.coded(path, found, coding)
+    return Ready(200, _whole(shelf, path, found, coding, head, body), body)
+
+
+def _asked(request: Request) -> dict[bytes, str]:
+    """The headers that decide. One that came in several lines is a list (RFC 9110 §5.3)."""
+    found: dict[bytes, str] = {}
+    for name, value in request.scope["headers"]:
+        if name in _ASKED:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+def _copy(etags: str, found: Content, best: str) -> str | None:
+    """The ETag by which a reader has the file already, in whatever coding; None where it does not."""
+    if etags in (best, "*"):
+        return best
+    ours = [etag for etag in named(etags) if untagged(etag) == found.etag]
+    if not ours:
+        return None
+    return best if best in ours else ours[0]
+
+
+def _head(path: str, found: Content, coding: str) -> RawHeaders:
+    """What a 304 says, and any other answer too. It has the policy of the page that it renews."""
+    fields = {"etag": tagged(found.etag, coding), "vary": "Accept-Encoding",
+              "cache-control": A_DAY if _ARCHIVE.fullmatch(path) else FIVE_MINUTES, **_ANYBODY,
+              POLICY: LETTER if found.media_type.startswith("text/html") else PLAIN}
+    if found.modified_at is not None:
+        fields["last-modified"] = http_date(found.modified_at)
+    return _with([], fields)
+
+
+def _whole(shelf: Shelf, path: str, found: Content, coding: str, head: RawHeaders, body: bytes) -> RawHeaders:
+    fields = {"content-type": found.media_type, "content-length": str(len(body))}
+    if coding != AS_IT_IS:
+        fields["content-encoding"] = coding
+    if shelf.hub and path.rpartition("/")[2] in _DOCUMENTS and not _ARCHIVE.fullmatch(path):
+        # WebSub §4: hubs are told of a feed by this address
+        fields["link"] = f'<{shelf.site.app.config.feeds_url}/{path}>; rel="self", <{shelf.hub}>; rel="hub"'
+    return _with(head, fields)
+
+
+def _with(headers: RawHeaders, fields: Mapping[str, str]) -> RawHeaders:
+    raw = {name.encode(): value.encode("latin-1") for name, value in fields.items()}
+    return [*(pair for pair in headers if pair[0] not in raw), *raw.items()]
+
+
+def _page(site: Site, files: Files, feed: Feed) -> Response:
+    """A feed's page as long as none is built."""
     return site.page("feed", feed=_links(site, files, feed), articles=_cards(site, feed), cache=FIVE_MINUTES)
 
 
 def _cards(site: Site, feed: Feed) -> list[Card]:
-    return site.cards(articles_of(site.app.store, feed)[:CARDS])
+    """Its newest articles, each story once."""
+    rules = feed.rules
+    with site.app.store.read() as connection:
+        found = {a.id: a for a in articles.newest(connection, rules, rules.limit * SPARE)}
+        everything = Window(0, max((a.accepted_seq for a in found.values()), default=0))
+        chosen = select([candidate(a) for a in found.values()], everything, rules).ids[:CARDS]
+        return site.cards(stories.with_also(connection, [found[i] for i in chosen]))
 
 
-def _links(site: Site, files: FeedFiles, feed: Feed) -> FeedLinks:
+def _links(site: Site, files: Files, feed: Feed) -> FeedLinks:
     built = tuple(
-        Subscribe(label, site.to("feeds", feed.slug, name), site.public("feeds", feed.slug, name), media_type)
-        for label, name, media_type in FORMATS if files.has(f"{feed.slug}/{name}")
+        Subscribe(label, site.to("feeds", feed.slug, name), f"{site.app.config.feeds_url}/{feed.slug}/{name}",
+                  MEDIA_TYPES[name])
+        for label, name in FORMATS if files.has(f"{feed.slug}/{name}")
     )
     return FeedLinks(feed.slug, feed.title, feed.description, site.to("feeds", feed.slug, end="/"), built)
 
 
-def _missing(site: Site, feed: Feed | None, name: str) -> Missing:
-    links = tuple((site.to("feeds", f.slug, end="/"), f.title) for f in site.app.config.feeds)
-    if feed is not None and name in {n for _, n, _ in FORMATS}:
-        # 404 would make feed readers forget a feed that is only not built yet
-        return Missing("Not built yet", f"“{feed.title}” is about to be built. Try again in a minute.", status=503,
-                       links=links, headers={"retry-after": "60"})
-    return Missing("No such feed", "There is no feed file under this address.", links=links)
+async def _missing(shelf: Shelf, names: list[str], name: str) -> Missing:
+    """What to say of a path that leads nowhere. 404 would make feed readers forget a feed that is only not built yet;
+    of one that ended they should hear that it did."""
+    site, feed = shelf.site, shelf.feeds.get(names[0])
+    folder = names[:3] if names[1:2] == ["topic"] else names[:1]
+    is_main = name in _DOCUMENTS and names == [*folder, name]
+    if feed is not None and len(folder) == 1:
+        return _not_built(site, feed.title) if is_main else _no_such(site)
+    ended = await run_in_threadpool(_ended, site, {names[0], "/".join(folder)})
+    if ended.get("/".join(folder)) or (feed is None and ended.get(names[0])):
+        return Missing("This feed has ended", "It is not published any more: nothing new will come here.", status=410,
+                       links=_others(site))
+    return _not_built(site, folder[-1]) if is_main and "/".join(folder) in ended else _no_such(site)
+
+
+def _ended(site: Site, folders: set[str]) -> dict[str, bool]:
+    with site.app.store.read() as connection:
+        return feed_versions.ended(connection, folders)
+
+
+def _not_built(site: Site, title: str) -> Missing:
+    return Missing("Not built yet", f"“{title}” is about to be built. Try again in a minute.", status=503,
+                   links=_others(site), headers={"retry-after": "60"})
+
+
+def _no_such(site: Site) -> Missing:
+    return Missing("No such feed", "There is no feed file under this address.", links=_others(site))
+
+
+def _others(site: Site) -> tuple[tuple[str, str], ...]:
+    return tuple((site.to("feeds", f.slug, end="/"), f.title) for f in site.app.config.feeds)

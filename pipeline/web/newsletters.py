@@ -18,15 +18,14 @@ from pipeline.compose.settings import local_date
 from pipeline.config import Newsletter
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.frozen import thaw, web_html
-from pipeline.model.newsletters import Digest, DigestStatus
+from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus
 from pipeline.store import articles, digests
 from pipeline.store.engine import Store
 from pipeline.web.answers import FIVE_MINUTES, Missing, content, keep, moved
 from pipeline.web.shell import LETTER, POLICY
 from pipeline.web.site import Site
 
-LISTED = (DigestStatus.FROZEN, DigestStatus.SENDING, DigestStatus.DONE)
-READABLE = (*LISTED, DigestStatus.PAUSED)
+READABLE = (*PUBLIC, DigestStatus.PAUSED)
 """A paused digest has reached people already, and the links in their mail must work; it is only not advertised."""
 
 EARLIER = 200   # digests listed on a newsletter's page
@@ -81,7 +80,7 @@ def digest(site: Site, request: Request) -> Response:
 def digest_links(site: Site, newsletter: Newsletter, limit: int) -> list[DigestLink]:
     """The newest digests that readers may see; the first few with the titles of their articles."""
     with site.app.store.read() as connection:
-        found = digests.listed(connection, newsletter=newsletter.slug, statuses=LISTED, limit=limit)
+        found = digests.listed(connection, newsletter=newsletter.slug, statuses=PUBLIC, limit=limit)
         titles = {}
         for one in found[:WITH_TITLES]:
             ids = digests.public_ids(connection, one.id)

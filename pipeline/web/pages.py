@@ -17,7 +17,8 @@ from pipeline.model.selection import Rules, candidate, select
 from pipeline.store import Connection, articles, meta, stories
 from pipeline.web import mailbox, newsletters
 from pipeline.web.answers import FIVE_MINUTES, FOR_EVER, Missing, keep
-from pipeline.web.feeds import FeedFiles, feed_links
+from pipeline.web.feedfiles import Files
+from pipeline.web.feeds import Shelf, feed_links, root_file
 from pipeline.web.newsletters import DigestLink
 from pipeline.web.shell import ARTICLE
 from pipeline.web.site import Site
@@ -39,7 +40,7 @@ class Offer:
     digests: tuple[DigestLink, ...]
 
 
-def home(site: Site, files: FeedFiles, _request: Request) -> Response:
+def home(site: Site, files: Files, _request: Request) -> Response:
     """`/`."""
     config = site.app.config
     with site.app.store.read() as connection:
@@ -87,8 +88,12 @@ def icon(site: Site, request: Request) -> Response:
     return keep(request, site.icon, cache=FOR_EVER)
 
 
-def robots(site: Site, _request: Request) -> Response:
-    rules = [f"Disallow: {site.to(part, end='/')}" for part in NEVER_FOR_ROBOTS]
+async def robots(shelf: Shelf, request: Request) -> Response:
+    """`/robots.txt`: the one that was built beside the feeds, and until then what matters most."""
+    built = await root_file(shelf, request, "robots.txt")
+    if built is not None:
+        return built
+    rules = [f"Disallow: {shelf.site.to(part, end='/')}" for part in NEVER_FOR_ROBOTS]
     return PlainTextResponse("\n".join(["User-agent: *", *rules, ""]), headers={"cache-control": FIVE_MINUTES})
 
 

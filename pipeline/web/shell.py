@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -46,6 +45,8 @@ HEADERS = {
 }
 """Given to each response that does not set its own."""
 
+_RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
 log = logging.getLogger("pipeline.web")
 
 
@@ -71,9 +72,7 @@ class Shell:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _with_ours(message["headers"])
             await send(message)
 
         try:
@@ -89,6 +88,12 @@ def area(path: str) -> str:
     """The part of a path that may be logged: "/u/…" for an address that carries a token."""
     first, slash, rest = path.lstrip("/").partition("/")
     return f"/{first}{slash}{'…' if rest else ''}"[:80]
+
+
+def _with_ours(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A new list: a response may use its own again."""
+    set_already = {name for name, _ in headers}
+    return [*headers, *(pair for pair in _RAW if pair[0] not in set_already)]
 
 
 def _below(scope: Scope, prefix: str) -> Scope:

@@ -1,5 +1,5 @@
 """The demo in a real browser: light and dark, phone and desktop. Needs Chromium, and Playwright from
-requirements-browser.txt; a picture of each page is kept where `--basetemp` says."""
+requirements-ci.txt; a picture of each page is kept where `--basetemp` says."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def browser(chromium: str, need: Any) -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        need(None, "Playwright is not installed: sh .ci/setup requirements-browser.txt")
+        need(None, "Playwright is not installed: sh .ci/setup requirements-ci.txt")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened

@@ -208,7 +208,7 @@ def browser(chromium: str, need: Any) -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        need(None, "Playwright is not installed: sh .ci/setup requirements-browser.txt")
+        need(None, "Playwright is not installed: sh .ci/setup requirements-ci.txt")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened

@@ -89,7 +89,7 @@ def test_each_commented_key_of_the_starter_is_a_real_one(write: Write, env: dict
     # take the # away before each commented key: all of them together must be a config
     text = re.sub(r"^(\s*)# (?=(\w+ = |\[))", r"\1", STARTER.read_text(), flags=re.MULTILINE)
     text = text.replace('transport = "maildir" ', 'transport = "smtp" ').replace("demo = true", "demo = false")
-    config = load(write(text), env)
+    config = load(write(text), {**env, "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b"})
     assert len(config.sources) == 2
     assert config.mail is not None
     assert config.mail.smtp is not None

@@ -71,7 +71,12 @@ def person(**values: Any) -> PersonFacts:
         (article(status=ArticleStatus.HELD, reason="90 at once"), "It is held: 90 at once."),
         (article(status=ArticleStatus.HELD, reason='held by the rule "x"'), 'It is held by the rule "x". No feed'),
         (article(status=ArticleStatus.HELD), "broadsheet articles release 7"),
-        (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn."),
+        (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn. Feeds that had it say so;"),
+        (article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW + timedelta(days=1), reason="a hoax"),
+         "Accepted on 1 June 2026 at 08:00 as number 7.\nIt was withdrawn on 2 June 2026 at 08:00: a hoax. Feeds"),
+        (article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW, accepted_seq=0), "08:00.\nIt was withdrawn on 1 "),
+        (article(correction="In May", corrected_at=NOW),
+         "Readers see your correction of 1 June 2026 at 08:00: In May."),
         (article(text_note="from its page"), "About its text: from its page."),
     ],
 )
@@ -87,10 +92,37 @@ def test_the_article_itself(about: Article, said: str) -> None:
         (FeedFacts("all", Rules(sources=("blog",)), 0, 5), "takes only the sources blog, and this one came from desk"),
         (FeedFacts("all", Rules(), 0, 5, "The other"), 'no, "The other" tells the same story there.'),
         (FeedFacts("all", Rules(limit=5, per_source=2), 0, 5), "it holds the newest 5, 2 of a source."),
+        (FeedFacts("all", Rules(limit=5), 0, 5, archive="feeds/all/archive/1-10/"),
+         "all: in feeds/all/archive/1-10/; the feed itself holds the newest 5."),
     ],
 )
 def test_a_feed(feed: FeedFacts, said: str) -> None:
     assert said in story(feeds=(feed,))
+
+
+def test_what_was_withdrawn_is_nowhere_and_comes_to_nobody() -> None:
+    gone = article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW, correction="In May.", corrected_at=NOW)
+    assert "all: no, it was withdrawn." in story(gone, feeds=(FeedFacts("all", Rules(topics=("health",)), 0, 5),))
+    entered = FeedFacts("all", Rules(), 0, 5, entered=True)
+    assert "all: no, it was withdrawn; the feed says so" in story(gone, feeds=(entered,))
+    stood = NewsletterFacts("lantern", Rules(), (DigestFacts("d1", DigestStatus.DONE),), people=1, waiting=1)
+    told = story(gone, newsletters=(stood, NewsletterFacts("beacon", Rules(), people=1, waiting=1)))
+    assert "lantern: it stood in the digest d1, which is done.\nbeacon: no, it was withdrawn." in told
+    assert "Readers see" not in told
+    assert "would hold it, but it was withdrawn" in story(gone, people=(person(next_from=6),))
+
+
+@pytest.mark.parametrize(("state", "days", "said"), [
+    (DeliveryState.SENT, 0, "; the article is in it."), (DeliveryState.BOUNCED, 0, "; the article is in it."),
+    (DeliveryState.SENT, 2, "; it says that the article was withdrawn."),
+    (DeliveryState.QUEUED, 0, "; it says that the article was withdrawn."),
+])
+def test_a_mail_left_before_it_was_withdrawn_or_after(state: DeliveryState, days: int, said: str) -> None:
+    gone = article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW + timedelta(days=1))
+    one = DeliveryFacts("d1", state, "", Window(4, 8), NOW + timedelta(days=days), chosen=(7,))
+    assert said in story(gone, people=(person(deliveries=(one,)),))
+    other = replace(one, chosen=(8,), candidates=[candidate(7, topics=())], rules=Rules(topics=("city",)))
+    assert "; without this article.\n" in story(gone, people=(person(deliveries=(other,), next_from=6),))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +179,8 @@ def test_a_story_told_twice() -> None:
 
 def test_what_changed_in_it() -> None:
     changes = (RevisionFacts(2, NOW, 'title changed from "A"; address moved'), RevisionFacts(3, NOW, ""))
-    told = story(article(revision=3), revisions=changes)
+    told = story(article(revision=3), revisions=(*changes, RevisionFacts(4, NOW, "correction: In May, not in March.")))
+    assert "Revision 4, 1 June 2026 at 08:00: correction: In May, not in March.\n" in told, "with one full stop"
     assert 'Revision 2, 1 June 2026 at 08:00: title changed from "A"; address moved.' in told
     assert "Revision 3" not in told, "nobody wrote down what changed"
 

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.collect.identify import make_drafts
 from pipeline.collect.suggest import suggest
+from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import Found, Show
-from pipeline.publish.stage import publish
 from pipeline.store import articles, similar, sources
 from pipeline.store.articles import Acceptance
 
@@ -118,16 +118,16 @@ def test_a_feed_has_the_story_once_and_names_the_others(site: Any) -> None:
     one = accept(site, "Article one", text=TEXT)
     other = accept(site, "Article two", source="north", text=TEXT + " and more", url="https://north.example/2")
     assert suggest(site.app.store, site.now).suggested == 1
-    publish(site.app.store, site.app.config)
+    publish_all(site.app)
     rss = site.folder / "feeds" / "all" / "rss.xml"
     assert rss.read_text().count("<item>") == 2
     merge(site, one, other)
-    publish(site.app.store, site.app.config)
+    publish_all(site.app)
     assert rss.read_text().count("<item>") == 1
     assert "Also in" in rss.read_text()
     assert "https://north.example/2" in rss.read_text()
     split(site, one)
-    publish(site.app.store, site.app.config)
+    publish_all(site.app)
     assert rss.read_text().count("<item>") == 2
     assert "Also in" not in rss.read_text()
     with site.app.store.read() as connection:

@@ -18,7 +18,8 @@ from pipeline.model.frozen import (
     web_html,
     with_body,
 )
-from pipeline.model.withdrawn import ELSEWHERE, WORDS, withdrawn, without_link
+from pipeline.model.withdrawn import OF_AN_ARTICLE as ELSEWHERE
+from pipeline.model.withdrawn import WORDS, withdrawn, without_link
 
 TR = ('\n<tr><td class="article pad" id="secret" title="secret" style="padding:0 1px; background:url(secret.png)" '
       "align='left'><p>secret</p><table><tr><td>secret</td></tr></table></td></tr>\n")
@@ -62,17 +63,39 @@ def test_a_digest_still_joins() -> None:
     assert web_html(again, [5, 6]).count(WORDS) == 1
 
 
+def less(body: str, url: str, title: str, part: str = "html", *, bare: bool = True) -> str:
+    return without_link(row(body, part), url, title, ELSEWHERE, bare=bare).body
+
+
 def test_others_say_no_more_where_it_could_be_read() -> None:
     url, title = "https://x.example/a?b=1&c=2", "The <North>"
     html = ('<h2>The &lt;North&gt; wind</h2><p class="also">Also in <a style="x" href="https://x.example/a?b=1&amp;c=2">'
             'The &lt;North&gt;</a>, <a href="https://y.example/">Y</a></p>')
-    made = without_link(row(html), url, title)
-    assert made.body == (f'<h2>The &lt;North&gt; wind</h2><p class="also">Also in {ELSEWHERE}, '
-                         '<a href="https://y.example/">Y</a></p>')
-    assert without_link(row("<p>Also in The &lt;North&gt;</p>\n"), url, title).body == f"<p>Also in {ELSEWHERE}</p>\n"
-    assert without_link(row("<p>Also in The &lt;North&gt;, Y</p>"), "", title).body == f"<p>Also in {ELSEWHERE}, Y</p>"
+    assert less(html, url, title) == (f'<h2>The &lt;North&gt; wind</h2><p class="also">Also in {ELSEWHERE}, '
+                                      '<a href="https://y.example/">Y</a></p>')
+    assert less("<p>Also in The &lt;North&gt;</p>\n", url, title) == f"<p>Also in {ELSEWHERE}</p>\n"
+    assert less("<p>Also in The &lt;North&gt;, Y</p>", "", title) == f"<p>Also in {ELSEWHERE}, Y</p>"
     text = f"The <North> wind\n----\n\nAlso in The <North>: {url}\n\n"
-    assert without_link(row(text, "text"), url, title).body == f"The <North> wind\n----\n\nAlso in {ELSEWHERE}\n\n"
-    assert without_link(row("Also in The <North>\n", "text"), "", title).body == f"Also in {ELSEWHERE}\n"
+    assert less(text, url, title, "text") == f"The <North> wind\n----\n\nAlso in {ELSEWHERE}\n\n"
+    assert less("Also in The <North>\n", "", title, "text") == f"Also in {ELSEWHERE}\n"
     other = row("<p>Nothing of it</p>")
-    assert without_link(other, url, title) is other
+    assert without_link(other, url, title, ELSEWHERE) is other
+
+
+def test_an_address_that_only_begins_alike_is_another_one() -> None:
+    """Of our own pages: /a/1 is not the beginning of /a/12."""
+    url = "https://here.example/a/1"
+    html = f'<h2><a href="{url}2">On</a></h2><p>Also in <a href="{url}">X</a>, <a href="{url}/x">Y</a></p>'
+    assert less(html, url, "X") == html.replace(f'<a href="{url}">X</a>', ELSEWHERE)
+    text = f"Read on: {url}2\nAlso in X: {url}\nSee ({url}), {url}."
+    assert less(text, url, "X", "text") == (
+        f"Read on: {url}2\nAlso in {ELSEWHERE}\nSee ({ELSEWHERE}), {ELSEWHERE}.")
+
+
+def test_a_source_that_tells_it_elsewhere_too_is_still_named() -> None:
+    html = '<p>Also in <a href="https://x.example/2">The North</a></p>'
+    assert less(html, "https://x.example/1", "The North", bare=False) == html
+    assert less(html, "https://x.example/2", "The North", bare=False) == f"<p>Also in {ELSEWHERE}</p>"
+    assert less("Also in The North\n", "https://x.example/1", "The North", "text", bare=False) == "Also in The North\n"
+    gone = less("Also in The North: https://x.example/2\n", "https://x.example/2", "The North", "text", bare=False)
+    assert gone == f"Also in {ELSEWHERE}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -11,7 +12,20 @@ from pipeline.model.articles import Enclosure, Extra
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.frozen import Frozen, Piece, PieceKind, fragment, fragments, literal, thaw
 from pipeline.model.sources import PassedState, SourceKind
-from pipeline.store import articles, deliveries, digests, meta, passed, purge, similar, sources
+from pipeline.store import (
+    articles,
+    changes,
+    corrections,
+    deliveries,
+    digests,
+    meta,
+    passed,
+    purge,
+    redaction,
+    similar,
+    sources,
+    withdrawals,
+)
 from pipeline.store.articles import Acceptance
 from pipeline.store.passed import PassedOver
 from pipeline.store.schema import article_bands, article_revisions, article_topics, likenesses, selections
@@ -29,7 +43,7 @@ def north(book: Any, declare_one: Callable[..., int], count: int = 1) -> tuple[i
     """(a source's id, the ids of so many articles of it with all that an article can have)."""
     with book.store.write() as connection:
         source = declare_one(connection, Declared("north", SourceKind.FEED, "https://north.example/"), book.now)
-        sources.record_poll(connection, source, title="quagga")
+        sources.record_poll(connection, source, title="quagga", last_polled_at=book.now)
         ids = articles.add(connection, source, [(book.draft(
             f"quagga {n}", guid=f"id-{n}", url=f"https://north.example/quagga/{n}", url_key=f"//north.example/{n}",
             content_hash=f"hash {n}", author="quagga", topics=("quagga",), rights="quagga", licence="https://quagga/",
@@ -38,13 +52,14 @@ def north(book: Any, declare_one: Callable[..., int], count: int = 1) -> tuple[i
             book.now)
         articles.revise(connection, ids[0], book.draft("quagga again", guid="id-0", content_hash="hash 0b"), book.now,
                         changed="title changed from quagga")
+        corrections.correct(connection, ids[0], "not a quagga", book.now)
         similar.record(connection, {ids[0]: {1: 2}}, {}, book.now)
         passed.record(connection, source, [PassedOver("//p", PassedState.WAITING, "quagga", "https://quagga/", "quagga",
                                                       retry_at=book.now, draft={"title": "quagga"})], book.now)
     return source, ids
 
 
-def take_down(book: Any, source: int) -> purge.Extent:
+def take_down(book: Any, source: int) -> redaction.Extent:
     with book.store.write() as connection:
         return purge.purge(connection, source, WHY, reworded, book.now)
 
@@ -65,10 +80,11 @@ def test_only_what_identifies_an_article_is_left(book: Any, declare_one: Callabl
         kept = {name for name in old if old[name] == new[name]}
         assert {"id", "source_id", "guid", "url_key", "content_hash", "accepted_seq", "published_at"} <= kept
         assert (new["status"], new["reason"], new["purged_at"]) == ("withdrawn", WHY, book.now)
+        assert (new["withdrawn_at"], new["correction"], new["corrected_at"]) == (book.now, "", None)
         assert "quagga" not in str(new)
     assert rows(book, select(article_topics)) == []
     assert rows(book, select(article_bands)) == []
-    assert [(r["title"], r["changed"]) for r in rows(book, select(article_revisions))] == [("", ""), ("", "")]
+    assert [(r["title"], r["changed"]) for r in rows(book, select(article_revisions))] == [("", "")] * 3
     with book.store.read() as connection:
         assert articles.by_id(connection, other).title == "Article 1"
         [waited] = passed.rows(connection, source, ["//p"]).values()
@@ -92,6 +108,21 @@ def test_a_story_is_called_after_the_next_oldest(book: Any, declare_one: Callabl
     stories = {r["id"]: r["story_id"] for r in rows(book, select(table.c.id, table.c.story_id))}
     assert stories == {first: third, second: third, third: None, fourth: third, alone: None}
     assert {r["article_id"] for r in rows(book, select(likenesses))} == {second, fourth}
+
+
+def test_it_is_a_change_of_each_and_of_who_says_also_in(book: Any, declare_one: Callable[..., int]) -> None:
+    """What was withdrawn before stays withdrawn as of then: that is what readers were told."""
+    source, [first, second] = north(book, declare_one, 2)
+    other, alone = book.accept(2)
+    with book.store.write() as connection:
+        similar.merge(connection, first, other, book.now)
+        withdrawals.withdraw(connection, [second], "", reworded, book.now - timedelta(days=1))
+        before = changes.latest(connection)
+    assert take_down(book, source).articles == 2
+    changed = {r["id"]: r["changed_seq"] for r in rows(book, select(table.c.id, table.c.changed_seq))}
+    assert changed[alone] <= before < changed[first] == changed[second] == changed[other]
+    [late] = rows(book, select(table).where(table.c.id == second))
+    assert (late["withdrawn_at"], late["purged_at"], late["title"]) == (book.now - timedelta(days=1), book.now, "")
 
 
 def test_a_frozen_digest_keeps_its_form(book: Any, declare_one: Callable[..., int]) -> None:

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -197,6 +198,39 @@ def house(prepared: Path, tmp_path: Path) -> Iterator[House]:
     store.close()
 
 
+@pytest.fixture(scope="session")
+def unbuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same site before anything was collected or published."""
+    folder = tmp_path_factory.mktemp("unbuilt")
+    (folder / "config.toml").write_text(CONFIG)
+    (folder / "articles").mkdir()
+    open_app(folder / "config.toml", now=lambda: NOW).close()
+    return folder
+
+
+@pytest.fixture
+def house_with(unbuilt: Path, tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """`house_with({"all/rss.xml": b"…"}, more)`: a site with these feed files, and `more` at the end of its config."""
+    stores: list[Store] = []
+
+    def make(files: dict[str, bytes], more: str = "") -> House:
+        folder = tmp_path / f"site-{len(stores)}"
+        shutil.copytree(unbuilt, folder)
+        (folder / "config.toml").write_text(CONFIG + more)
+        for name, body in files.items():
+            path = folder / "feeds" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+        config = load(folder / "config.toml")
+        stores.append(Store(config.store.url.get_secret_value()))
+        key = load_or_create(folder / "data" / "broadsheet.key")
+        return House(App(config, stores[-1], key, lambda: NOW), folder)
+
+    yield make
+    for store in stores:
+        store.close()
+
+
 async def asked(web: Starlette, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
     """One ASGI request; an exception that the application lets through reaches the test."""
     bare, _, query = path.partition("?")
@@ -225,6 +259,18 @@ async def asked(web: Starlette, method: str, path: str, headers: dict[str, str],
 @pytest.fixture
 def served(house: House) -> Iterator[Callable[[], HTTPConnection]]:
     """A real server on a loopback port; the value makes connections to it."""
+    with serving(house) as connect:
+        yield connect
+
+
+@pytest.fixture
+def serve() -> Callable[[House], AbstractContextManager[Callable[[], HTTPConnection]]]:
+    """The same for any house: `with serve(house) as connect:`."""
+    return serving
+
+
+@contextmanager
+def serving(house: House) -> Iterator[Callable[[], HTTPConnection]]:
     ready = threading.Event()
     running = server(house.app, on_ready=ready.set)
     with bind(house.app.config.web) as listener:

@@ -1,0 +1,74 @@
+"""feeds that were built anew -> their hub is told (WebSub, https://www.w3.org/TR/websub/, section 6).
+
+That it has to be told is written down together with the build, so a crash, or a hub that is down, costs no news: it is
+told later, and later still, until it answers. How a publisher tells a hub is left open there; hubs in use take a POST
+with hub.mode=publish and the topic's address, in hub.url or in hub.topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from pipeline.config import Config
+from pipeline.errors import BroadsheetError
+from pipeline.model.feeds import ATOM_FILE, JSON_FILE, RSS_FILE
+from pipeline.net.fetch import Fetcher, Request
+from pipeline.store import feeds
+from pipeline.store.engine import Store
+from pipeline.store.feeds import FeedState
+
+FIRST_RETRY, LAST_RETRY = timedelta(minutes=1), timedelta(hours=6)
+AT_ONCE = 50            # feeds that one call tells of
+MAX_ERROR = 200         # characters of a hub's trouble that are kept
+
+
+@dataclass(slots=True)
+class Told:
+    """What one call did. A hub that fails once is asked for no other feed in the same call."""
+
+    feeds: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+def tell_hub(store: Store, config: Config, fetcher: Fetcher, now: datetime) -> Told:
+    """Tell the configured hub of the feeds whose news it does not know yet."""
+    told = Told()
+    hub = config.publish.hub
+    with store.read() as connection:
+        due = feeds.to_ping(connection, now, now + LAST_RETRY, AT_ONCE)
+    for state in due if hub else ():
+        try:
+            for name in (RSS_FILE, ATOM_FILE, JSON_FILE):
+                _ask(config, fetcher, f"{config.feeds_url}/{state.slug}/{name}")
+        except BroadsheetError as error:
+            told.problem = f"hub {hub}: {error.cause}"
+            _put_off(store, due, state, told.problem, now)
+            break
+        with store.write() as connection:
+            feeds.pinged(connection, state)
+        told.feeds.append(state.slug)
+    return told
+
+
+def backoff(failures: int) -> timedelta:
+    """How long to wait after so many failures in a row."""
+    doubled: timedelta = FIRST_RETRY * 2 ** min(failures, 16)
+    return min(LAST_RETRY, doubled)
+
+
+def _ask(config: Config, fetcher: Fetcher, topic: str) -> None:
+    body = urlencode({"hub.mode": "publish", "hub.url": topic, "hub.topic": topic}).encode()
+    fetcher.fetch(Request(config.publish.hub, allow_networks=config.publish.hub_networks, method="POST", body=body,
+                          accept="*/*"))
+
+
+def _put_off(store: Store, due: Iterable[FeedState], failed: FeedState, problem: str, now: datetime) -> None:
+    """The feed that failed, and those behind it, which would have to wait for the same hub."""
+    with store.write() as connection:
+        for state in due:
+            if state.id >= failed.id:
+                feeds.record(connection, state.id, ping_due_at=now + backoff(state.ping_failures),
+                             ping_failures=state.ping_failures + 1, ping_error=problem[:MAX_ERROR])
