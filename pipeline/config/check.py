@@ -149,6 +149,8 @@ def _check_feed(
             problems.add(place, f'"{name}" is a folder of our own below feeds/; choose another')
     if isinstance(feed.get("podcast"), Mapping) and not (feed.get("image") or value_at(document, ("publish", "image"))):
         problems.warn((*path, "podcast"), "directories of podcasts want a picture: give the feed an image")
+    if isinstance(feed.get("podcast"), Mapping) and not feed["podcast"].get("owner_email"):
+        problems.warn((*path, "podcast"), "directories and validators want an owner_email, which readers see too")
 
 
 def _check_bucket(document: Mapping[str, Any], problems: Problems) -> None:

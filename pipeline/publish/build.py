@@ -20,7 +20,7 @@ from feedgen.feed import FeedGenerator
 from pipeline.errors import BroadsheetError
 from pipeline.model.feeds import ATOM_FILE, MEDIA_TYPES, RSS_FILE, Document, Entry, FeedPage
 from pipeline.publish import elements
-from pipeline.publish.entries import LANGUAGE, illegal, second
+from pipeline.publish.entries import illegal, is_language, second
 from pipeline.publish.wording import content_html, no_tags, summary_html
 from pipeline.text.urls import absolute
 
@@ -90,7 +90,7 @@ def _generator(document: Document) -> Any:
     title = no_tags(page.title)
     generator.title(title)
     generator.description(no_tags(page.description.strip()) or title)
-    if LANGUAGE.fullmatch(page.language):
+    if is_language(page.language):
         generator.language(page.language)
     generator.updated(second(document.updated_at))  # feedgen stamps "now" where it is told nothing
     generator.author({"name": no_tags(page.site_title.strip()) or title})

@@ -59,22 +59,28 @@ class Subscription:
             if self.full:
                 return
             if row.id in accepted:
-                if not self._too_many(row):
+                if not self._too_many(row, self._of_source):
                     self._of_source[row.source] += 1
                     self._taken.append(row)
-            elif row.status is ArticleStatus.WITHDRAWN and len(self._withdrawn) < self._limit:
+            elif self._was_shown(row, tellers) and len(self._withdrawn) < self._limit:
                 self._withdrawn.append(row)
 
     def rows(self, tail: Iterable[EntryRow], tellers: Tellers) -> list[EntryRow]:
         """The choice, the newest first, and with it whatever of the `tail` is in no archive document yet. Only what
         `per_source` keeps out waits for its archive."""
         chosen = {row.id: row for row in (*self._taken, *self._withdrawn)}
+        of_source = self._of_source.copy()
         for row in shown(tail, tellers, self._wanted):
-            if row.id not in chosen and not self._too_many(row):
-                self._of_source[row.source] += 1
+            if row.id not in chosen and not self._too_many(row, of_source):
+                of_source[row.source] += 1
                 chosen[row.id] = row
         return sorted(chosen.values(), key=lambda row: (row.published_at, row.position), reverse=True)
 
-    def _too_many(self, row: EntryRow) -> bool:
+    def _was_shown(self, row: EntryRow, tellers: Tellers) -> bool:
+        """Whether a withdrawn article may have been seen: nobody who told its story before it hid it."""
+        return row.status is ArticleStatus.WITHDRAWN and not any(
+            other.accepted_seq < row.accepted_seq and self._wanted.match(other) for other in tellers.get(row.story, ()))
+
+    def _too_many(self, row: EntryRow, of_source: Counter[str]) -> bool:
         most = self._wanted.rules.per_source
-        return bool(most) and self._of_source[row.source] >= most
+        return bool(most) and of_source[row.source] >= most

@@ -28,6 +28,7 @@ NAMESPACES = {
     "podcast": "https://podcastindex.org/namespace/1.0",
     "fh": "http://purl.org/syndication/history/1.0",
 }
+MAX_AUTHOR = 255   # characters, of iTunes's
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -154,7 +155,7 @@ def _history(parent: Any, document: Document) -> None:
 
 
 def _podcast(channel: Any, page: FeedPage, podcast: Podcast) -> None:
-    author = podcast.author or page.site_title or page.title
+    author = no_tags(podcast.author or page.site_title or page.title)[:MAX_AUTHOR]
     SubElement(channel, f"{ITUNES}author").text = author
     category = SubElement(channel, f"{ITUNES}category", text=podcast.category)
     if podcast.subcategory:

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from pipeline.model.articles import Article, ArticleStatus, Show
 from pipeline.model.feeds import Entry, Mark, Tombstone
 from pipeline.publish.soundness import sound
-from pipeline.text.urls import absolute
+from pipeline.text.urls import absolute, normal
 
 MAX_HTML_CHARS = 2_000_000
 """Above this an article gives its summary only: libxml2, which many readers parse with, refuses a feed that holds a
@@ -26,7 +26,13 @@ text node of more than 10 MB, and one character is up to 4 bytes."""
 WITHDRAWN_TITLE = "Withdrawn"
 WITHDRAWN_TEXT = "This article was withdrawn."
 
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")   # RFC 5646; longer words are for the future
+LANGUAGE = re.compile(r"([A-Za-z]{2,3})(-[A-Za-z0-9]{1,8})*")   # RFC 5646; longer words are for the future
+LANGUAGES = frozenset(  # ISO 639-1; of three letters any will do
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en "
+    "eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv "
+    "ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne "
+    "ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st "
+    "su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,12 @@ def second(at: datetime) -> datetime:
     if at.tzinfo is UTC and not at.microsecond:
         return at
     return at.astimezone(UTC).replace(microsecond=0)
+
+
+def is_language(tag: str) -> bool:
+    """Whether a text is a tag of a language that there is."""
+    found = LANGUAGE.fullmatch(tag)
+    return found is not None and (len(found[1]) == 3 or found[1].lower() in LANGUAGES)
 
 
 def is_legal(text: str) -> bool:
@@ -131,23 +143,28 @@ def _entry(article: Article, imprint: Imprint, notes: list[str]) -> Entry:
         notes.append(f"article {article.id} has only its summary: {len(article.html)} characters are more than "
                      f"{MAX_HTML_CHARS}")
         full = ""
-    language = article.language if LANGUAGE.fullmatch(article.language) else ""
+    language = article.language if is_language(article.language) else ""
     return Entry(
         article_id=article.id, id=article_id(imprint.authority, article.id, article.first_seen_at),
         title=article.title, link=link or f"{imprint.site_url}/a/{article.id}",
         published_at=second(article.published_at),
         updated_at=second(max(article.updated_at, article.corrected_at or article.updated_at)),
-        summary=article.summary.strip() or article.title, author=article.author.strip(),
+        summary=article.summary.strip() or article.title, author=_byline(article.author),
         html=article.html if full else "", topics=tuple(dict.fromkeys(t for t in article.topics if t.strip())),
         language="" if language == imprint.language else language,
-        source=article.source, source_id=absolute(article.source_url) or f"{imprint.site_url}/#{article.source}",
-        source_title=article.source_title.strip() or article.source,
+        source=article.source, source_title=article.source_title.strip() or article.source,
+        source_id=normal(absolute(article.source_url)) or f"{imprint.site_url}/#{article.source}",
         source_url=absolute(article.source_url), rights=article.rights,
         licence=absolute(article.licence), image=absolute(article.image), enclosures=enclosures,
         extras=sound(article.extras) if article.extras else (),
         also=_also(article, imprint.site_url), correction=article.correction.strip(),
         corrected_at=second(article.corrected_at) if article.corrected_at else None,
     )
+
+
+def _byline(author: str) -> str:
+    """Without the mail address that may follow: a feed is no place to harvest them."""
+    return _MAILBOX.sub("", author).strip() or author.strip()
 
 
 def _also(article: Article, site_url: str) -> tuple[tuple[str, str], ...]:
@@ -166,5 +183,6 @@ def _withdrawn(article: Article, imprint: Imprint) -> Entry:
     )
 
 
+_MAILBOX = re.compile(r"\s*<[^<>\s]+@[^<>\s]+>")
 _CONTROLS = bytes(sorted({*range(0x20)} - {0x09, 0x0A, 0x0D}))
 _XML_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

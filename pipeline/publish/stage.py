@@ -195,7 +195,7 @@ class _Run:
         if sheets.complete:
             return
         if anew or self._everything:
-            numbers = list(range(1, sheets.archived // sheets.size + 1))
+            numbers = list(range(sheets.archived // sheets.size, 0, -1))
         else:
             with self._store.read() as connection:
                 changed = feed_entries.changed_positions(connection, state.id, state.built_seq, sheets.archived)
@@ -252,16 +252,17 @@ class _Run:
     ) -> None:
         etags = {name: etag(data) for name, data in files.items()}
         with self._store.write() as connection:
-            if anew:
-                feed_versions.forget_versions(connection, target.state.id)
             news = feed_versions.newest_etags(connection, target.state.id) != etags
+            if anew:  # what changed by configuration has no number that would tell a reader of it
+                feed_versions.forget_versions(connection, target.state.id)
             feed_versions.add_version(connection, target.state.id, self._seq, etags,
                                       [entry.article_id for entry in document.entries])
-            ping = {"ping_due_at": self._now, "ping_failures": 0} if news and sheets.page.hub else {}
+            if news and sheets.page.hub:
+                feeds.has_news(connection, target.state.id, self._now)
             feeds.record(
                 connection, target.state.id, fingerprint=print_now, built_seq=self._seq, archived=sheets.archived,
                 archive_size=sheets.size, updated_at=document.updated_at, folders=json.dumps(target.folders),
-                files=json.dumps({name: len(data) for name, data in named.items()}), **ping)
+                files=json.dumps({name: len(data) for name, data in named.items()}))
 
     def _clear_ended(self) -> None:
         """Remove the files of feeds that are not published any more."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pipeline.config import Config, Feed
 from pipeline.model.feeds import FeedPage, Podcast
 from pipeline.publish.choose import Filter
-from pipeline.publish.entries import LANGUAGE, feed_id
+from pipeline.publish.entries import feed_id, is_language
 from pipeline.store.feed_entries import EntryRow
 from pipeline.store.feeds import TOPIC, FeedState
 
@@ -80,7 +80,7 @@ def page_of(config: Config, target: Target, authority: str) -> FeedPage:
     return FeedPage(
         slug=target.slug, id=feed_id(authority, target.state.uid, target.state.created_at), title=title,
         description=f"{title}. {feed.description}".strip() if target.topic else feed.description or feed.title,
-        language=site.language if LANGUAGE.fullmatch(site.language) else "", site_title=site.title,
+        language=site.language if is_language(site.language) else "", site_title=site.title,
         site_url=site.public_url, url=f"{config.feeds_url}/{target.slug}/", created_at=target.state.created_at,
         rights=publish.rights, image=feed.image or publish.image, hub=publish.hub,
         ttl_minutes=max(1, int(feed.ttl.total_seconds() // 60)), complete=feed.complete,

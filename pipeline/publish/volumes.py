@@ -51,7 +51,8 @@ def subscription(size: int, entries: int) -> Volume:
 
 def to_write(before: int, now: int, size: int, changed: Iterable[int]) -> list[int]:
     """Numbers of the archive documents to write where `before` positions were archived and `now` are to be: new ones,
-    the last old one, which gets a neighbour, and those that hold one of the `changed` positions."""
+    the last old one, which gets a neighbour, and those that hold one of the `changed` positions. The last first: none
+    ever names one that is not there."""
     had, last = before // size, now // size
     new = range(max(had, 1), last + 1) if last > had else ()
-    return sorted({*new, *(number_of(position, size) for position in changed if position <= now)})
+    return sorted({*new, *(number_of(position, size) for position in changed if position <= now)}, reverse=True)

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,8 +23,8 @@ from typing import Self
 
 from pipeline.errors import BroadsheetError
 
-STALE_S = 3600
-"""A temporary file this much older than what is being written was left by a process that was killed."""
+STALE_S = 60
+"""A temporary file this old was left by a process that was killed: none is written for so long."""
 
 OPEN_FOLDERS = 64
 """Descriptors that one call holds; a process may often have no more than 256."""
@@ -45,6 +46,7 @@ class Folder:
         wanted = [(name, parts(name), data) for name, data in files.items()]
         with self._changing("written") as walk:
             for name, (*folders, file), data in wanted:
+                walk.asked.add(tuple(folders))
                 with self._translated(name, "written"):
                     if _put(walk, tuple(folders), file, data):
                         written.append(name)
@@ -118,6 +120,8 @@ class Folder:
             # a folder that is gone by now was removed by another process, with what we did in it
             with self._translated("/".join((*folder, file)), done), suppress(FileNotFoundError):
                 os.fsync(walk.folder(folder))
+        for folder in walk.asked:
+            with suppress(OSError):
                 _sweep(walk.folder(folder))
 
     @contextmanager
@@ -141,12 +145,13 @@ def parts(name: str) -> Parts:
 
 class _Walk:
     """The folders of one call, each opened by its parent's descriptor. `changed`: in which something changed, with the
-    name of such a thing."""
+    name of such a thing; `asked`: for which there were files, changed or not."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._open: OrderedDict[Parts, int] = OrderedDict()
         self.changed: dict[Parts, str] = {}
+        self.asked: set[Parts] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -230,6 +235,8 @@ def _put(walk: _Walk, folders: Parts, file: str, data: bytes) -> bool:
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(data)
             opened.flush()
+            with suppress(FileNotFoundError):
+                _later_than(descriptor, os.stat(file, dir_fd=folder, follow_symlinks=False))
             os.fsync(descriptor)
         os.rename(temporary, file, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
@@ -264,16 +271,24 @@ def _remove(walk: _Walk, folders: Parts, file: str) -> bool:
     return True
 
 
+def _later_than(descriptor: int, before: os.stat_result) -> None:
+    """Stamp a file with another second than the one that it takes the place of, whatever the clock says. Readers that
+    are sent a date which they know already drop what comes with it, in spite of its ETag (libcurl's time condition)."""
+    now, was = os.fstat(descriptor), int(before.st_mtime)
+    if int(now.st_mtime) <= was:
+        os.utime(descriptor, (now.st_atime, was + 1))
+
+
 def _sweep(folder: int) -> None:
-    """Remove temporary files of processes that were killed. The folder was changed just now, so it has the time that
-    files here are stamped with, whichever machine's that is."""
-    now = os.fstat(folder).st_mtime
+    """Remove temporary files of processes that were killed. Files are stamped by whichever machine has the disk: its
+    clock was seen when the folder was last changed."""
+    now = max(os.fstat(folder).st_mtime, time.time())
     with os.scandir(folder) as entries:
-        left = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
-    for entry in left:
+        left = [entry.name for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+    for name in left:
         with suppress(OSError):
-            if os.stat(entry.name, dir_fd=folder, follow_symlinks=False).st_mtime < now - STALE_S:
-                os.unlink(entry.name, dir_fd=folder)
+            if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < now - STALE_S:
+                os.unlink(name, dir_fd=folder)
 
 
 def _hint(error: OSError) -> str:

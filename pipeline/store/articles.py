@@ -124,6 +124,7 @@ def add_all(
 def revise(connection: Connection, article_id: int, draft: Draft, now: datetime, *, changed: str = "") -> None:
     """Store a substantial change: one more revision under the same identity, date and accepted_seq. `changed` says in
     words what is different."""
+    changes.touch(connection, [article_id])
     revisions.begin(connection, article_id)
     revision = connection.execute(
         update(articles).where(articles.c.id == article_id)
@@ -136,23 +137,22 @@ def revise(connection: Connection, article_id: int, draft: Draft, now: datetime,
     connection.execute(insert(article_revisions).values(
         article_id=article_id, revision=revision, at=now, title=draft.title, content_hash=draft.content_hash,
         changed=changed))
-    changes.touch(connection, [article_id])
 
 
 def move(connection: Connection, article_id: int, draft: Draft) -> None:
     """Remember a new guid or address of an article whose content stayed the same."""
+    changes.touch(connection, [article_id])
     connection.execute(update(articles).where(articles.c.id == article_id).values(
         guid=draft.guid, url=draft.url, url_key=draft.url_key))
-    changes.touch(connection, [article_id])
 
 
 def file_under(connection: Connection, article_id: int, topics: Sequence[str]) -> None:
     """Give an article other topics. That is no revision: not a word of it has changed."""
+    changes.touch(connection, [article_id])
     connection.execute(update(articles).where(articles.c.id == article_id).values(topics=list(topics)))
     connection.execute(delete(article_topics).where(article_topics.c.article_id == article_id))
     if rows := _topic_rows(article_id, topics):
         connection.execute(_INSERT_TOPIC, rows)
-    changes.touch(connection, [article_id])
 
 
 def release(connection: Connection, article_ids: Collection[int], now: datetime) -> int:

@@ -82,14 +82,16 @@ class Store:
         key = int.from_bytes(hashlib.sha256(f"broadsheet {what}".encode()).digest()[:8], "big", signed=True)
         with _translated(self.name), self._writer.connect() as connection:
             connection.execute(text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": f"{LONGEST_WAIT_S}s"})
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+            try:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+            except OperationalError as error:
+                connection.invalidate()
+                raise _still_busy(self.name, what) from error
             connection.commit()
             try:
                 yield
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-                connection.execute(text("SELECT set_config('lock_timeout', '0', false)"))
-                connection.commit()
+                connection.invalidate()  # the server frees the lock with the connection, also one that was cut
 
     @property
     def engine(self) -> Engine:
@@ -107,8 +109,12 @@ def _lock_file(path: Path, what: str) -> Iterator[None]:
         with FileLock(path, timeout=LONGEST_WAIT_S):
             yield
     except Timeout as error:
-        raise StoreError(str(path), f"another process has been at it ({what}) for {LONGEST_WAIT_S // 60} minutes",
-                         hint="see what it does; nothing was lost", permanent=False) from error
+        raise _still_busy(str(path), what) from error
+
+
+def _still_busy(subject: str, what: str) -> StoreError:
+    return StoreError(subject, f"another process has been at it ({what}) for {LONGEST_WAIT_S // 60} minutes",
+                      hint="see what it does; nothing was lost", permanent=False)
 
 
 def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:

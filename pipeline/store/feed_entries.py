@@ -67,15 +67,20 @@ def enter_all(connection: Connection, feed_id: int, rules: Rules, topic: str = "
         .order_by(articles.c.published_at, articles.c.accepted_seq).limit(AT_ONCE).subquery())
     last = connection.execute(select(feeds.c.entries).where(feeds.c.id == feed_id)).scalar_one()
     number = func.row_number().over(order_by=(missing.c.published_at, missing.c.accepted_seq))
-    entered = connection.execute(insert(feed_entries).from_select(
+    entering = insert(feed_entries).from_select(
         ["feed_id", "article_id", "position", "published_at"],
-        select(literal(feed_id), missing.c.id, literal(last) + number, missing.c.published_at))).rowcount
+        select(literal(feed_id), missing.c.id, literal(last) + number, missing.c.published_at))
+    # of an INSERT … SELECT SQLAlchemy keeps the number only where it is asked to
+    entered = connection.execute(entering.execution_options(preserve_rowcount=True)).rowcount
     connection.execute(update(feeds).where(feeds.c.id == feed_id).values(entries=feeds.c.entries + entered))
     return entered
 
 
 def enter(connection: Connection, wanted: Mapping[int, Sequence[EntryRow]]) -> set[int]:
-    """Let articles into feeds by the feeds' ids, in the given order, as far as they have not entered: which feeds."""
+    """Let articles into feeds by the feeds' ids, in the given order, as far as they have not entered: which feeds.
+
+    What is there is read before a row is locked: callers hold `Store.alone("publish")`.
+    """
     ids = {row.id for rows in wanted.values() for row in rows}
     there: set[tuple[int, int]] = set()
     for chunk in chunks(sorted(ids)):
@@ -159,11 +164,12 @@ def tellers(connection: Connection, feed_id: int, stories: Collection[int]) -> d
 
 def graves(connection: Connection, feed_id: int, limit: int) -> list[Grave]:
     """A feed's withdrawn articles, the last withdrawn first."""
+    withdrawn_at = func.coalesce(articles.c.withdrawn_at, articles.c.updated_at)
     query = (
-        select(articles.c.id, articles.c.first_seen_at, func.coalesce(articles.c.withdrawn_at, articles.c.updated_at))
+        select(articles.c.id, articles.c.first_seen_at, withdrawn_at)
         .join(feed_entries, feed_entries.c.article_id == articles.c.id)
         .where(feed_entries.c.feed_id == feed_id, articles.c.status == ArticleStatus.WITHDRAWN)
-        .order_by(articles.c.withdrawn_at.desc(), articles.c.id.desc()).limit(limit))
+        .order_by(withdrawn_at.desc(), articles.c.id.desc()).limit(limit))
     return [Grave(*row) for row in connection.execute(query)]
 
 

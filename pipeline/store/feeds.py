@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, not_, or_, select, update
 
 from pipeline.store import feed_versions, meta
 from pipeline.store.chunks import chunks
@@ -58,8 +58,11 @@ def declare(connection: Connection, declared: Sequence[tuple[str, Sequence[str]]
     """Bring the rows in line with config.toml: (slug, former slugs) of each feed. A feed under one of its former slugs
     is renamed, topics too, and keeps its ids; one that is not declared any more has ended; one that comes back goes on
     where it was."""
-    known = {row.slug: row for row in connection.execute(select(feeds).where(feeds.c.parent_id.is_(None)))}
     slugs = {slug for slug, _ in declared}
+    if slugs == {slug for slug, row in _top(connection).items() if row.ended_at is None}:
+        return
+    meta.take(connection, meta.ACCEPTED, 0)  # of two that start at once the second sees what the first has declared
+    known = _top(connection)
     for slug, former in declared:
         row = known.get(slug)
         old = next((known[f] for f in former if f in known and f not in slugs and known[f].ended_at is None), None)
@@ -148,11 +151,22 @@ def to_ping(connection: Connection, now: datetime, wrong: datetime, limit: int) 
     return [_state(row) for row in connection.execute(query)]
 
 
+def has_news(connection: Connection, feed_id: int, now: datetime) -> None:
+    """Its hub is to be told now; one that did not answer is left alone for as long as it was going to be."""
+    waits = and_(feeds.c.ping_failures > 0, feeds.c.ping_due_at.is_not(None))
+    connection.execute(update(feeds).where(feeds.c.id == feed_id, not_(waits)).values(ping_due_at=now, ping_failures=0))
+
+
 def pinged(connection: Connection, state: FeedState) -> None:
     """The hub was told, unless there has been more news since."""
     connection.execute(
-        update(feeds).where(feeds.c.id == state.id, feeds.c.ping_due_at == state.ping_due_at)
+        update(feeds).where(feeds.c.id == state.id, feeds.c.ping_due_at == state.ping_due_at,
+                            feeds.c.built_seq == state.built_seq)
         .values(ping_due_at=None, ping_failures=0, ping_error=""))
+
+
+def _top(connection: Connection) -> dict[str, Any]:
+    return {row.slug: row for row in connection.execute(select(feeds).where(feeds.c.parent_id.is_(None)))}
 
 
 def _add(connection: Connection, slug: str, **values: Any) -> None:

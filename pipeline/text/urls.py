@@ -77,6 +77,11 @@ def strip_tracking(url: str) -> str:
     return head + ("?" + "&".join(kept) if kept else "") + hash_mark + fragment
 
 
+def normal(url: str) -> str:
+    """The same address, as an id: nothing is escaped that need not be (RFC 3986 section 6.2.2.2)."""
+    return _ESCAPE.sub(_unreserved, url) if "%" in url else url
+
+
 def url_key(url: str) -> str:
     """Return the form under which two addresses count as one page, or "" where `url` is no http(s) address.
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 from html import unescape
 from html.entities import html5
 from pathlib import Path
@@ -24,7 +25,7 @@ from lxml import etree
 from pipeline.errors import BroadsheetError
 from pipeline.model.articles import Also, ArticleStatus, Enclosure, Extra, Show
 from pipeline.model.feeds import Podcast, Tombstone, Volume
-from pipeline.publish.build import build
+from pipeline.publish.build import build, rfc822
 from pipeline.publish.wording import no_tags
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -224,6 +225,11 @@ def test_dates_are_english_and_the_process_keeps_its_locale(page, article, built
     assert "22 Nov 2026" in (channel(built(page(), [article(1)])).findtext("lastBuildDate") or "")
 
 
+@given(st.datetimes(datetime(1000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_a_date_of_rss(at: datetime) -> None:
+    assert rfc822(at) == format_datetime(at)
+
+
 def test_names_outlive_titles_and_addresses(page, article, built) -> None:
     first = article(17)
     later = article(17, title="Another", url="https://moved.example/", html="<p>new</p>",
@@ -273,8 +279,10 @@ def test_sources_are_named(page, article, built, broken_rules) -> None:
 def test_enclosures(page, article, built, broken_rules) -> None:
     files = (Enclosure("https://x.example/1.mp3", "audio/mpeg", 5), Enclosure("https://x.example/2", "", 0),
              Enclosure("https://x.example/3.png", "image/png", 9))
-    made = built(page(), [article(1, enclosures=files), article(2, enclosures=files[1:])])
-    first, second = channel(made).iter("item")
+    odd = Enclosure("https://x.example/4", "audio/mpeg", -1)
+    made = built(page(), [article(n, enclosures=some) for n, some in enumerate((files, files[1:], (odd,)), 1)])
+    first, second, third = channel(made).iter("item")
+    assert third.find("enclosure").get("length") == "0", "RSS wants one, and nobody knows it"
     assert [dict(e.attrib) for e in first.iter("enclosure")] == [
         {"url": "https://x.example/1.mp3", "length": "5", "type": "audio/mpeg"}]
     assert [dict(e.attrib) for e in first.iter(f"{MEDIA}content")] == [
@@ -296,9 +304,11 @@ def test_enclosures(page, article, built, broken_rules) -> None:
 ])
 def test_odd_text_goes_through_unchanged(page, article, built, text: str, broken_rules) -> None:
     odd, html = f"x{text}x", f"<p>{text.replace('&', '&amp;').replace('<', '&lt;')}</p>"
-    made = built(page(title=odd), [article(1, title=odd, html=html, author=odd, topics=(odd,), summary=odd, rights=odd,
-                                           source_title=odd, correction=odd,
-                                           extras=(Extra("media:credit", odd[:128]),))])
+    around = page(title=odd, description=odd, rights=odd, site_title=odd, image=f"{X}i.png")
+    made = built(around, [article(1, title=odd, html=html, author=odd, topics=(odd,), summary=odd, rights=odd,
+                                  source_title=odd, correction=odd,
+                                  extras=(Extra("media:credit", odd),)),
+                          article(2, source_url="", source_title=odd)])
     assert made.notes == ()
     assert broken_rules(made, *ODD, "NotHtml" if "\x85" in text else "") == []
     item, entry = channel(made).find("item"), feed(made).find(f"{A}entry")
@@ -308,8 +318,11 @@ def test_odd_text_goes_through_unchanged(page, article, built, text: str, broken
              item.findtext("source"), item.findtext(f"{DC}creator"), item.findtext(f"{DC}rights"),
              item.findtext(f"{MEDIA}credit"), feed(made).findtext(f"{A}title"), entry.findtext(f"{A}title"),
              entry.findtext(f"{A}author/{A}name"), entry.findtext(f"{A}rights"), entry.find(f"{A}category").get("term"),
-             entry.findtext(f"{A}source/{A}title"), entry.findtext(f"{MEDIA}credit")]
-    assert plain == [plain[0]] * 14, "all in one way"
+             entry.findtext(f"{A}source/{A}title"), entry.findtext(f"{MEDIA}credit"),
+             channel(made).findtext(f"item[2]/{DC}source"), feed(made).findtext(f"{A}author/{A}name"),
+             *(channel(made).findtext(name) for name in ("description", "copyright", "image/title")),
+             *(feed(made).findtext(f"{A}{name}") for name in ("subtitle", "rights"))]
+    assert plain == [plain[0]] * 21, "all in one way"
     assert plain[0].replace("\u2060", "") == odd, "a reader that takes them for text shows this"
     assert shows_the_same_as_html(plain[0])
     told = json.loads(made.json)["items"][0]
@@ -468,8 +481,9 @@ def test_a_complete_feed_says_so_and_its_archives_are_none(page, article, built,
     for root in (channel(made), feed(made)):
         assert root.find(f"{FH}complete") is not None
         assert root.find(f"{FH}archive") is None
-    archive = built(page(complete=True), [article(1)], Volume("archive/1-50/", "", "archive/51-100/"))
-    assert channel(archive).find(f"{FH}complete") is None
+    for following in ("archive/51-100/", ""):
+        archive = built(page(complete=True), [article(1)], Volume("archive/1-50/", "", following))
+        assert channel(archive).find(f"{FH}complete") is None
 
 
 def test_tombstones_stand_before_the_entries(page, article, built, broken_rules) -> None:

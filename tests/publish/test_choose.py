@@ -97,7 +97,7 @@ def test_what_is_shown_of_some_is_what_is_shown_of_all(rows, wanted) -> None:
     assert [one for part in parts for one in part] == [one.id for one in shown(rows, tellers, wanted)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(rows_at_random(), FILTERS, st.integers(1, 9))
 def test_the_document_that_people_subscribe_to(rows, wanted, step) -> None:
     chosen = choose(rows, wanted, step)
@@ -121,7 +121,7 @@ def test_the_document_that_people_subscribe_to(rows, wanted, step) -> None:
         assert {one.id for one in alive} == {*best, *(tail & live(rows, wanted))}
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(rows_at_random(), FILTERS)
 def test_all_documents_together_show_everything(rows, wanted) -> None:
     size, tellers = volumes.size_for(wanted.rules.limit), tellers_of(rows)

@@ -40,7 +40,7 @@ def full(entry: Any, mark: str, number: int = 1) -> Any:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_both_ways_to_build_give_the_same_bytes(data, documents) -> None:
     document = data.draw(documents)

@@ -227,16 +227,31 @@ def test_the_disk_is_really_full() -> None:
     assert "free some space" in write._hint(caught.value)
 
 
-def test_what_a_killed_process_left_is_swept_after_an_hour(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_swept_after_a_minute_also_where_nothing_is_new(tmp_path: Path) -> None:
     path = tmp_path / "rss.xml"
+    put(path, b"feed")
     stale, twin, fresh, other = (tmp_path / n for n in (
         ".rss.xml.0123456789ab.tmp", ".rss.xml.br.0123456789ab.tmp", ".rss.xml.cccccccccccc.tmp", ".notes.tmp"))
     for file in (stale, twin, fresh, other):
         file.write_bytes(b"half")
     for file in (stale, twin, other):
         os.utime(file, (1, 1))
-    put(path, b"feed")
+    assert not put(path, b"feed")
     assert names(tmp_path) == [".notes.tmp", fresh.name, "rss.xml"], "what is not ours stays"
+
+
+def test_a_new_file_is_a_second_later_than_the_old_whatever_the_clock_says(tmp_path: Path) -> None:
+    """curl drops what comes with a date that it knows, whatever its ETag."""
+    path = tmp_path / "rss.xml"
+    seconds = []
+    for number in range(4):
+        put(path, b"%d" % number)
+        seconds.append(int(path.stat().st_mtime))
+    assert seconds == sorted(set(seconds))
+    ahead = seconds[-1] + 4_000  # the clock ran ahead then
+    os.utime(path, (ahead, ahead))
+    put(path, b"again")
+    assert int(path.stat().st_mtime) == ahead + 1
 
 
 def test_more_folders_than_are_kept_open(tmp_path: Path) -> None:
