@@ -242,3 +242,17 @@ def test_a_logged_error_shows_nothing(tmp_path: Path, caplog: pytest.LogCaptureF
         logging.getLogger("x").exception("start refused")
     assert "mail.smtp.tls" in caplog.text
     assert CANARY not in caplog.text
+
+
+def test_the_secret_of_a_bucket_is_never_in_the_file_nor_shown(tmp_path: Path) -> None:
+    bucket = TEXT.replace('feeds = "feeds"', 'feeds = "s3://bucket"') + "[publish.s3]\n"
+    path = tmp_path / "config.toml"
+    path.write_text(bucket + 'access_key = "AKIACANARY"\nsecret_key = "canary-sesame"\nregion = 7\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path, {"PASSWORD": "x"})
+    told = str(caught.value)
+    assert "publish.s3.secret_key: a secret does not belong in the file" in told
+    assert "canary" not in told.lower()
+    path.write_text(bucket + 'secret_key = "${PASSWORD}"\n')
+    with pytest.raises(ConfigError, match=r"publish\.s3\.secret_key: needs access_key beside it"):
+        load(path, {"PASSWORD": "x"})

@@ -268,8 +268,8 @@ def test_twins_lie_beside_their_files(place: Any) -> None:
 def test_a_config_opens_its_bucket(door: Door, bucket: str, tmp_path: Path) -> None:
     text = (f'config_version = 1\n[site]\ntitle = "T"\npublic_url = "https://t.example"\n[paths]\n'
             f'feeds = "s3://{bucket}/news/feeds/"\n[publish.s3]\nendpoint = "{door.address}"\nregion = "eu-north-1"\n'
-            f'access_key = "{ACCESS}"\nsecret_key = "{SECRET}"\n')
-    place = open_place(config.load_text(text, tmp_path / "config.toml", env={}))
+            'access_key = "${KEY}"\nsecret_key = "${SECRET}"\n')
+    place = open_place(config.load_text(text, tmp_path / "config.toml", env={"KEY": ACCESS, "SECRET": SECRET}))
     assert door.asked == []
     assert place.where == f"s3://{bucket}/news/feeds"
     place.put({"all/rss.xml": b"<rss/>"})
