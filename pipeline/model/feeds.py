@@ -53,6 +53,7 @@ class FeedPage:
     hub: str = ""
     ttl_minutes: int = 60
     podcast: Podcast | None = None
+    topic: str = ""            # of a feed of one topic: what it is called beside its parent
     complete: bool = False     # holds everything there is (RFC 5005 section 2)
 
 

@@ -94,7 +94,7 @@ def feed_page(
         formats=formats, app=f"feed:{formats[0].url}", readers=_readers(formats[0].url),
         players=_players(formats[0].url) if page.podcast else (), hub=page.hub,
         updated=_day(document.updated_at, zone), updated_at=document.updated_at.astimezone(zone).isoformat(),
-        parent=_listed(parent, up) if parent else None, topics=[_listed(topic, up) for topic in topics],
+        parent=_listed(parent, up) if parent else None, topics=[_beneath(topic, up) for topic in topics],
         feeds_page=f"{up}{INDEX_FILE}", home=f"{page.site_url}/", site_title=page.site_title, url=page.url,
         title=page.title, description=page.description, words=WORDS,
         language=_unlike_words(page.language), direction=direction(page.language),
@@ -116,7 +116,7 @@ def feeds_page(
     # a feed of a topic whose parent is not published stands for itself
     first = [feed for feed in feeds if feed.slug in beneath or _parent(feed.slug) not in beneath]
     listed = [
-        _listed(feed, "")._replace(topics=tuple(_listed(topic, "") for topic in beneath.get(feed.slug, ())))
+        _listed(feed, "")._replace(topics=tuple(_beneath(topic, "") for topic in beneath.get(feed.slug, ())))
         for feed in first
     ]
     text = pages.render(
@@ -152,6 +152,11 @@ def _listed(feed: FeedPage, up: str) -> Listed:
     folder = f"{up}{quote(feed.slug)}/"
     return Listed(feed.title, feed.description, f"{folder}{INDEX_FILE}", _formats(feed, folder),
                   feed.podcast is not None, _unlike_words(feed.language), direction(feed.language))
+
+
+def _beneath(feed: FeedPage, up: str) -> Listed:
+    """A topic's feed where its parent has just been named."""
+    return _listed(feed, up)._replace(title=feed.topic or feed.title)
 
 
 def _shown(entry: Entry, page: FeedPage, zone: tzinfo) -> Shown:

@@ -84,6 +84,7 @@ def page_of(config: Config, target: Target, authority: str) -> FeedPage:
         site_url=site.public_url, url=f"{config.feeds_url}/{target.slug}/", created_at=target.state.created_at,
         rights=publish.rights, image=feed.image or publish.image, hub=publish.hub,
         ttl_minutes=max(1, int(feed.ttl.total_seconds() // 60)), complete=feed.complete,
+        topic=target.topic,
         podcast=Podcast(podcast.category, podcast.subcategory, podcast.author, podcast.owner_email or "",
                         podcast.explicit, podcast.kind) if podcast else None,
     )

@@ -373,7 +373,7 @@ def test_each_topic_has_a_feed_of_its_own(make_site: Callable, basic_config: str
     assert there[1:] == ["city"]
     assert there[0].startswith("c-")
     assert titles(site, f"all/topic/{there[0]}/rss.xml") == ["Article 5", "Article 4", "Article 3"]
-    assert 'href="../all/topic/city/index.html"' in read(site, "all/index.html")
+    assert '<a href="../all/topic/city/index.html">city</a>' in read(site, "all/index.html")
     assert "all/topic/city/rss.xml" in read(site, "feeds.opml")
     site.advance(minutes=5)
     site.write("8.md", "Article 8", topic="rare")
