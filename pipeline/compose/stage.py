@@ -26,7 +26,7 @@ from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
 from pipeline.render.templates import Templates
 from pipeline.render.views import plain_view, preheader
-from pipeline.store import Connection, declared, deliveries, digests, subscribers
+from pipeline.store import Connection, declared, deliveries, digests, meta, subscribers
 from pipeline.store.deliveries import Batch
 from pipeline.store.engine import Store
 from pipeline.store.subscribers import Audience
@@ -115,6 +115,7 @@ def _freeze_or_skip(
             _end(parts.store, digest_id, DigestStatus.HELD, str(error))
             raise
         with parts.store.write() as connection:
+            meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
             if digests.unchanged(connection, plan.fresh):
                 _commit(connection, digest_id, plan, frozen, head, nonce, now)
                 return
