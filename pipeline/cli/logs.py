@@ -8,8 +8,9 @@ import sys
 import structlog
 
 
-def write_logs(level: int = logging.WARNING) -> None:
-    """Send everything from `level` up to standard error; asked twice, it does so once."""
+def write_logs(level: int = logging.WARNING, *, requests: bool = False) -> None:
+    """Send everything from `level` up to standard error, and with `requests` a line for each that is answered; asked
+    twice, it does so once."""
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -27,3 +28,4 @@ def write_logs(level: int = logging.WARNING) -> None:
     root = logging.getLogger()
     root.handlers = [h for h in root.handlers if h.get_name() != "broadsheet"] + [handler]
     root.setLevel(level)
+    logging.getLogger("pipeline.web.access").setLevel(logging.INFO if requests else level)

@@ -105,7 +105,8 @@ def root(
         "--config", metavar="PATH", help=f"The config file; else ${ENV}, else {DEFAULT}.")] = None,
     as_json: Annotated[bool, typer.Option(
         "--json", help="One JSON object on standard output, all else on standard error.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help=f"Show where an error arose; also ${DEBUG_ENV}=1.")] = False,
+    debug: Annotated[bool, typer.Option(
+        "--debug", help=f"Show where an error arose, and what the pages are asked for; also ${DEBUG_ENV}=1.")] = False,
     _version: Annotated[bool, typer.Option(
         "--version", help="Print the version.", is_eager=True, callback=print_version)] = False,
 ) -> None:

@@ -33,7 +33,10 @@ def articles_withdraw(
     yes: Annotated[bool, typer.Option(
         "--yes", "-y", help="Do not ask before; without a terminal it has to be said.")] = False,
 ) -> None:
-    """Take articles back, for good: out of feeds, pages, digests and mails that have not left."""
+    """Take articles back, for good: out of feeds, pages, digests and mails that have not left.
+
+    The database keeps their words, for `why`; `sources block SLUG --purge` clears those of a whole source there, too.
+    """
     from pipeline.desk.takedown import foretell_withdrawal, named_articles, withdraw
     from pipeline.model.articles import ArticleStatus
 
@@ -57,8 +60,10 @@ def articles_withdraw(
     terminal.line(f"{plural(done.extent.articles, 'article')} withdrawn.", GOOD)
     takedowns.tell(terminal, done, mailbox, "it" if len(wanted) == 1 else "them")
     terminal.result({"withdrawn": [article.id for article in wanted], "before": before, **takedowns.as_json(done)})
-    terminal.next("readers that have it show \"Withdrawn\" once they fetch the feed again; "
-                  f"`broadsheet why {wanted[0].id}` still tells what it was.")
+    told = "readers that have it show \"Withdrawn\" once they fetch the feed again; "
+    was_out = any(article.status is ArticleStatus.ACCEPTED for article in wanted)
+    terminal.next(f"{told if was_out else ''}`broadsheet why {wanted[0].id}` still tells what it was: the database "
+                  "keeps the words for you.")
     if done.published.failed:
         leave(PARTLY)
 
@@ -76,10 +81,11 @@ def articles_correct(
     terminal = here(context)
     note = " ".join(words or [])
     if clear == bool(words):
-        raise UsageError("articles correct", "needs either what was wrong or --clear",
+        raise UsageError("articles correct", "needs either what was wrong or --clear, not both",
                          hint=f'like: articles correct {number} "The bridge opens in May, not in March."')
     with terminal.app() as app:
         article, changed = corrections.clear(app, number) if clear else corrections.correct(app, number, note)
+        first = corrections.hidden_behind(app, article)
     named = f'{article.id} "{article.title}"'
     if clear:
         terminal.line(f"The correction of {named} is taken away." if changed else
@@ -87,6 +93,9 @@ def articles_correct(
     else:
         terminal.line(f"{named} says now: {article.correction}" if changed else
                       f"{named} says so already; nothing was changed.", GOOD if changed else "")
+    if first is not None:
+        terminal.warn(f'Feeds show {first.id} "{first.title}", which tells the same story and came first; the note of '
+                      f"{article.id} stands on its own page alone.")
     terminal.result({"article": {"id": article.id, "title": article.title}, "changed": changed,
                      "correction": article.correction, "corrected_at": article.corrected_at})
     terminal.next("`broadsheet publish` puts it into the feeds; mails that have left stay as they are." if changed else

@@ -114,7 +114,7 @@ def _serve(terminal: Terminal, life: Life, *, first: bool) -> Life | None:
     from pipeline.jobs.worker import working
     from pipeline.web.app import server
 
-    write_logs()
+    write_logs(requests=terminal.debug)
     config = life.config
     app = assemble(config, now=terminal.now or utc_now)
     try:

@@ -54,7 +54,7 @@ def publish(
     everything: Annotated[bool, typer.Option("--all", help="Look at every file, archives too.")] = False,
 ) -> None:
     """Build the feeds. A file whose bytes stay the same is not touched."""
-    from pipeline.cli.telling import shown
+    from pipeline.cli.telling import named_feed, shown
     from pipeline.jobs.steps import publish_all
 
     terminal = here(context)
@@ -70,7 +70,7 @@ def publish(
     for text in done.notes:
         terminal.note(f"  {text}")
     for slug, text in done.failed.items():
-        terminal.problem(text if slug == "hub" else f"feed {slug}: {text}")
+        terminal.problem(named_feed(slug, text))
     terminal.result({"where": done.where, "written": done.written, "removed": done.removed,
                      "unchanged": done.unchanged, "notes": done.notes, "failed": done.failed})
     terminal.next("`broadsheet run` serves them; any web server can serve the folder too.")

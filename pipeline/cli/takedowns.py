@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pipeline.store.redaction import Extent
 
 MOST_NAMED = 5            # digests
-NO_FEED = ("", "hub")     # under which publishing tells what is wrong with no feed of its own
 
 
 def ask(terminal: Terminal, command: str, question: str, *, yes: bool) -> None:
@@ -39,6 +38,8 @@ def mailbox(config: Config, extent: Extent) -> Path | None:
 
 def tell(terminal: Terminal, done: Takedown, mailbox: Path | None, it: str = "it") -> None:
     """What became of the copies; `it` is what was taken back, "it" or "them"."""
+    from pipeline.cli.telling import named_feed
+
     extent = done.extent
     if done.digests:
         terminal.line(f"Digests that held some of {it} say so instead: {', '.join(done.digests[:MOST_NAMED])}"
@@ -48,7 +49,7 @@ def tell(terminal: Terminal, done: Takedown, mailbox: Path | None, it: str = "it
                       f"go out, without {it}.")
     terminal.line(f"{plural(len(done.published.written), 'feed file')} built anew.")
     for name, text in done.published.failed.items():
-        terminal.problem(f"{f'feed {name}: ' if name not in NO_FEED else ''}{text}; `broadsheet publish` tries again")
+        terminal.problem(f"{named_feed(name, text)}; `broadsheet publish` tries again")
     for path in done.strays:
         terminal.warn(f"{path} belongs to no feed of config.toml and was left as it is: look whether it holds a copy")
     if mailbox is not None:

@@ -13,6 +13,7 @@ from pipeline.jobs.steps import Report
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import digests, meta, passed
 
+NO_FEED = ("", "hub")   # under which publishing tells what is wrong with no feed of its own
 MOST_MISSED = 3
 """Missed sends that are named one by one after a long standstill."""
 
@@ -31,12 +32,17 @@ def waiting_pages(app: App) -> dict[str, int]:
         return passed.count_waiting(connection)
 
 
+def named_feed(slug: str, text: str) -> str:
+    """What is wrong with a feed, or with publishing as a whole."""
+    return text if slug in NO_FEED else f"feed {slug}: {text}"
+
+
 def failures(report: Report, stopped: str = "") -> list[str]:
     """Everything that failed, each named. That the operator stopped outgoing mail is no failure."""
     found = []
     for poll in report.polls:
         found += [f"source {poll.source}: {text}" for text in ([poll.error] if poll.error else []) + poll.problems]
-    found += [f"feed {slug}: {text}" for slug, text in report.published.failed.items()]
+    found += [named_feed(slug, text) for slug, text in report.published.failed.items()]
     found += report.problems
     for state in ("bounced", "failed", "uncertain"):
         number = sum(n for s, n in report.delivered.numbers.items() if s == state)

@@ -19,6 +19,10 @@ from pipeline.schedules import check_zone, parse_schedule
 
 VERSION = 1
 MANUAL = "manual"  # the slot of a digest made by hand
+CATEGORIES = (  # of podcasts, as Apple has them
+    "Arts", "Business", "Comedy", "Education", "Fiction", "Government", "Health & Fitness", "History", "Kids & Family",
+    "Leisure", "Music", "News", "Religion & Spirituality", "Science", "Society & Culture", "Sports", "Technology",
+    "True Crime", "TV & Film")
 RESERVED = ("sitemaps",)  # below feeds/
 KINDS = ("sources", "feeds", "newsletters")
 FOR_ADDRESSES = ("selector", "full_text", "allow_networks")
@@ -149,8 +153,16 @@ def _check_feed(
             problems.add(place, f'"{name}" is a folder of our own below feeds/; choose another')
     if isinstance(feed.get("podcast"), Mapping) and not (feed.get("image") or value_at(document, ("publish", "image"))):
         problems.warn((*path, "podcast"), "directories of podcasts want a picture: give the feed an image")
-    if isinstance(feed.get("podcast"), Mapping) and not feed["podcast"].get("owner_email"):
+    podcast = feed.get("podcast")
+    if not isinstance(podcast, Mapping):
+        return
+    if not podcast.get("owner_email"):
         problems.warn((*path, "podcast"), "directories and validators want an owner_email, which readers see too")
+    category = podcast.get("category")
+    if isinstance(category, str) and category not in CATEGORIES:
+        close = nearest(category, CATEGORIES)
+        problems.warn((*path, "podcast", "category"), f"{problems.shown((*path, 'podcast', 'category'))} is none of "
+                      + (f'Apple\'s, did you mean "{close}"?' if close else f"Apple's: {', '.join(CATEGORIES)}"))
 
 
 def _check_bucket(document: Mapping[str, Any], problems: Problems) -> None:

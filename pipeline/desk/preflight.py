@@ -85,6 +85,8 @@ def _folders(config: Config) -> Iterator[Finding]:
         yield _writable("feeds", config.paths.feeds)
     elif config.feeds:
         yield _bucket(config)
+    if config.publish.hub:
+        yield _hub(config)
 
 
 def _bucket(config: Config) -> Finding:
@@ -95,6 +97,18 @@ def _bucket(config: Config) -> Finding:
     except BroadsheetError as error:
         return Finding("feeds", str(error), Verdict.PROBLEM)
     return Finding("feeds", f"{place.where} can be reached")
+
+
+def _hub(config: Config) -> Finding:
+    """Whether the hub is one that we would ask. It is not asked."""
+    hub, networks = config.publish.hub, config.publish.hub_networks
+    try:
+        target = check_url(hub, networks)
+        with suppress(ValueError):  # a name; where that leads is seen when it is told
+            check_address(str(ip_address(target.host)), networks, port=target.port, subject=hub)
+    except BroadsheetError as error:
+        return Finding("hub", f"{error}; hub_networks in [publish] may name its network", Verdict.PROBLEM)
+    return Finding("hub", f"{hub} is told of changes")
 
 
 def _addresses(config: Config) -> Iterator[Finding]:

@@ -160,8 +160,12 @@ def failing_sources(app: App, polled: Collection[str]) -> list[str]:
 
 
 def publish_all(app: App, slugs: Collection[str] = (), *, everything: bool = False) -> Published:
-    """Build what is new, and tell the hub where there is one."""
-    done = publish(app.publishing(), app.now(), slugs, everything=everything)
+    """Build what is new, and tell the hub where there is one. Where feeds can't be built at all that is said, and mail
+    goes its way all the same."""
+    try:
+        done = publish(app.publishing(), app.now(), slugs, everything=everything)
+    except BroadsheetError as error:
+        return Published(failed={"": str(error)})
     if app.config.publish.hub:
         fetcher = app.fetcher()
         try:
@@ -170,6 +174,7 @@ def publish_all(app: App, slugs: Collection[str] = (), *, everything: bool = Fal
             fetcher.close()
         if told.problem:
             done.failed["hub"] = told.problem
+        done.notes += [told.waiting] if told.waiting else []
     return done
 
 

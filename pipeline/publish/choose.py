@@ -65,10 +65,15 @@ class Subscription:
             elif self._was_shown(row, tellers) and len(self._withdrawn) < self._limit:
                 self._withdrawn.append(row)
 
-    def rows(self, tail: Iterable[EntryRow], tellers: Tellers) -> list[EntryRow]:
-        """The choice, the newest first, and with it whatever of the `tail` is in no archive document yet. Only what
-        `per_source` keeps out waits for its archive."""
+    def rows(
+        self, tail: Iterable[EntryRow], tellers: Tellers, lately: Sequence[EntryRow] = ()
+    ) -> list[EntryRow]:
+        """The choice, the newest first, and with it whatever of the `tail` is in no archive document yet, and what was
+        withdrawn or corrected `lately`: an archive is not read again (RFC 5005 section 4.2). Only what `per_source`
+        keeps out of the tail waits for its archive."""
         chosen = {row.id: row for row in (*self._taken, *self._withdrawn)}
+        chosen |= {row.id: row for row in shown(lately, tellers, self._wanted)}
+        chosen |= {row.id: row for row in lately if self._was_shown(row, tellers)}
         of_source = self._of_source.copy()
         for row in shown(tail, tellers, self._wanted):
             if row.id not in chosen and not self._too_many(row, of_source):

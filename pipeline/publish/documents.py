@@ -22,7 +22,7 @@ MOST_COMPLETE = 1_000
 MOST_READ = 40
 """Times a feed's limit that is looked through for enough to show: stories told twice, or one loud source."""
 
-GRAVES = 50
+GRAVES = 200
 """Withdrawn articles that an Atom document names."""
 
 MAX_CHARS = 1_000_000
@@ -95,7 +95,8 @@ def _chosen(connection: Connection, target: Target, entries: int, archived: int,
             break
         before, looked = (rows[-1].published_at, rows[-1].position), looked + step
     tail = feed_entries.between(connection, feed_id, archived + 1, entries)
-    return chosen.rows(tail, _tellers(connection, feed_id, tail))
+    lately = feed_entries.lately(connection, feed_id, entries, target.limit)
+    return chosen.rows(tail, _tellers(connection, feed_id, [*tail, *lately]), lately)
 
 
 def _tellers(connection: Connection, feed_id: int, rows: Sequence[EntryRow]) -> dict[int, list[EntryRow]]:
@@ -114,12 +115,12 @@ def _entries(
 
 def _within(entries: Sequence[Entry], slug: str, notes: list[str]) -> list[Entry]:
     """The same, those behind MAX_CHARS with their summaries only."""
-    room, out = MAX_CHARS, []
+    room, out, short = MAX_CHARS, [], 0
     for entry in entries:
         room -= len(entry.html)
-        if room < 0 and entry.html:
-            notes.append(f"feed {slug}: article {entry.article_id} has only its summary, as the document is "
-                         f"{MAX_CHARS:,} characters long before it")
-            entry = replace(entry, html="")  # noqa: PLW2901
-        out.append(entry)
+        short += bool(entry.html) and room < 0
+        out.append(replace(entry, html="") if room < 0 else entry)
+    if short:
+        notes.append(f"feed {slug}: {short} articles of a document have only their summaries, as {MAX_CHARS:,} "
+                     "characters are the most that one holds")
     return out

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.config import Config
-from pipeline.publish.targets import Index, Target, new_topics, targets, topic_slug
+from pipeline.publish.targets import MOST_TOPICS, Index, Target, new_topics, targets, topic_slug
 from pipeline.store import Connection, changes, feed_entries, feeds, meta
 from pipeline.store.engine import Store
 from pipeline.store.feed_entries import EntryRow
@@ -126,7 +126,7 @@ def _add_topics(
     counts = feed_entries.topics_of(connection, parent.feed.rules, 1, among)
     wanted, left_out = new_topics(counts, named, known)
     feeds.add_topics(connection, parent.state, [(topic, topic_slug(topic)) for topic in wanted], now)
-    if left_out:
-        notes.append(f"feed {parent.slug}: {len(left_out)} of its topics get no feed of their own, as so many have one "
-                     f"already: {', '.join(left_out[:5])}{'…' if len(left_out) > 5 else ''}")
+    note = f"feed {parent.slug}: {MOST_TOPICS} of its topics have feeds of their own; more than that get none"
+    if left_out and note not in notes:
+        notes.append(note)
     return len(wanted)

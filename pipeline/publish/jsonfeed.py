@@ -1,8 +1,9 @@
 """A document of a feed -> JSON Feed 1.1 (https://www.jsonfeed.org/version/1.1/). Same values, same bytes.
 The only file that knows orjson.
 
-The same ids, dates and texts as in RSS and Atom. What the format has no words for (an entry's source, rights, licence,
-a withdrawal) goes into an extension of ours: an object whose name begins with an underscore, as it asks.
+The same ids, dates and texts as in RSS and Atom; so its plain text, too, is none that a careless reader could take for
+HTML. What the format has no words for (an entry's source, rights, licence, a withdrawal) goes into an extension of
+ours: an object whose name begins with an underscore, as it asks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import orjson
 from pipeline.model.articles import Enclosure, Extra
 from pipeline.model.feeds import JSON_FILE, Document, Entry, FeedPage
 from pipeline.publish.elements import media_type
-from pipeline.publish.wording import content_html, summary_html
+from pipeline.publish.wording import content_html, no_tags, summary_html
 
 VERSION = "https://jsonfeed.org/version/1.1"
 EXTENSION = "_broadsheet"
@@ -29,28 +30,31 @@ def build_json(document: Document) -> bytes:
 def _feed(document: Document) -> dict[str, Any]:
     page, volume = document.page, document.volume
     feed: dict[str, Any] = {
-        "version": VERSION, "title": page.title, "home_page_url": page.url, "feed_url": document.url + JSON_FILE,
-        "description": page.description, "icon": page.image, "language": page.language,
-        "authors": [{"name": page.site_title or page.title, "url": f"{page.site_url}/"}],
+        "version": VERSION, "title": no_tags(page.title), "home_page_url": page.url,
+        "feed_url": document.url + JSON_FILE, "description": no_tags(page.description),
+        "icon": page.image, "language": page.language,
+        "authors": [{"name": no_tags(page.site_title or page.title), "url": f"{page.site_url}/"}],
         "next_url": page.url + volume.previous + JSON_FILE if volume.previous else "",
         "hubs": [{"type": "WebSub", "url": page.hub}] if page.hub and not volume.archive else [],
-        EXTENSION: {"rights": page.rights} if page.rights else {},
+        EXTENSION: {"rights": no_tags(page.rights)} if page.rights else {},
     }
     return {key: value for key, value in feed.items() if value}
 
 
 def _item(entry: Entry, page: FeedPage) -> dict[str, Any]:
     html = content_html(entry)
-    plain = "" if html or entry.also or entry.correction else entry.summary
+    summary = no_tags(entry.summary)
+    plain = "" if html or entry.also or entry.correction else summary
     author = entry.author or entry.source_title or page.site_title or page.title
     item = {
-        "id": entry.id, "url": entry.link, "title": entry.title,
+        "id": entry.id, "url": entry.link, "title": no_tags(entry.title),
         "content_html": html or ("" if plain else summary_html(entry)), "content_text": plain,
-        "summary": entry.summary, "image": entry.image, "date_published": entry.published_at.isoformat(),
-        "date_modified": entry.updated_at.isoformat(), "authors": [{"name": author}], "tags": list(entry.topics),
+        "summary": summary, "image": entry.image, "date_published": entry.published_at.isoformat(),
+        "date_modified": entry.updated_at.isoformat(), "authors": [{"name": no_tags(author)}],
+        "tags": [no_tags(topic) for topic in entry.topics],
         "language": entry.language, "attachments": [_attachment(e, entry.extras) for e in entry.enclosures],
         EXTENSION: {key: value for key, value in {
-            "source": entry.source_title, "source_feed_url": entry.source_url, "rights": entry.rights,
+            "source": no_tags(entry.source_title), "source_feed_url": entry.source_url, "rights": no_tags(entry.rights),
             "licence": entry.licence, "withdrawn": entry.withdrawn}.items() if value},
     }
     return {key: value for key, value in item.items() if value}

@@ -96,7 +96,7 @@ def feed_page(
         updated=_day(document.updated_at, zone), updated_at=document.updated_at.astimezone(zone).isoformat(),
         parent=_listed(parent, up) if parent else None, topics=[_beneath(topic, up) for topic in topics],
         feeds_page=f"{up}{INDEX_FILE}", home=f"{page.site_url}/", site_title=page.site_title, url=page.url,
-        title=page.title, description=page.description, words=WORDS,
+        title=page.title, description=_more(page), words=WORDS,
         language=_unlike_words(page.language), direction=direction(page.language),
     )
     return text.encode()
@@ -150,8 +150,13 @@ def _players(url: str) -> list[tuple[str, str]]:
 
 def _listed(feed: FeedPage, up: str) -> Listed:
     folder = f"{up}{quote(feed.slug)}/"
-    return Listed(feed.title, feed.description, f"{folder}{INDEX_FILE}", _formats(feed, folder),
+    return Listed(feed.title, _more(feed), f"{folder}{INDEX_FILE}", _formats(feed, folder),
                   feed.podcast is not None, _unlike_words(feed.language), direction(feed.language))
+
+
+def _more(feed: FeedPage) -> str:
+    """What its description adds to its title."""
+    return feed.description if feed.description != feed.title else ""
 
 
 def _beneath(feed: FeedPage, up: str) -> Listed:

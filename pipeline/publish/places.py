@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -52,7 +53,8 @@ def open_place(config: Config) -> Place:
         if (error.name or "").startswith("pipeline"):
             raise
         raise BroadsheetError(
-            feeds, "boto3, which talks to object stores, is not installed", hint='pip install "broadsheet[s3]"'
+            feeds, "boto3, which talks to object stores, is not installed",
+            hint=f"install it beside Broadsheet: {sys.executable} -m pip install boto3",
         ) from error
     return Bucket(feeds, config.publish.s3)
 

@@ -88,6 +88,7 @@ class _Run:
         self._stamp = _stamp(parts.templates)
         self._zone = ZoneInfo(parts.config.site.timezone)
         self._pages: dict[int, FeedPage] = {}
+        self._meddled: set[int] = set()
 
     def run(self, slugs: Collection[str]) -> Published:
         setting = self._setting()
@@ -161,7 +162,9 @@ class _Run:
                 stale |= feed_entries.affected(connection, min(behind))
         sizes = {name: size for t in targets if t.state.id not in stale for name, size in t.state.files.items()}
         odd = {name.rpartition("/")[0] for name in self._place.differing(sizes)}
-        return stale | {t.state.id for t in targets if odd and not odd.isdisjoint(t.folders)}
+        # whoever took a main file away may have taken archives, too
+        self._meddled = {t.state.id for t in targets if odd and not odd.isdisjoint(t.folders)}
+        return stale | self._meddled
 
     def _build(self, target: Target) -> None:
         try:
@@ -194,7 +197,7 @@ class _Run:
         state = sheets.target.state
         if sheets.complete:
             return
-        if anew or self._everything:
+        if anew or self._everything or state.id in self._meddled:
             numbers = list(range(sheets.archived // sheets.size, 0, -1))
         else:
             with self._store.read() as connection:

@@ -79,7 +79,7 @@ def page_of(config: Config, target: Target, authority: str) -> FeedPage:
     podcast = feed.podcast
     return FeedPage(
         slug=target.slug, id=feed_id(authority, target.state.uid, target.state.created_at), title=title,
-        description=f"{title}. {feed.description}".strip() if target.topic else feed.description or feed.title,
+        description=feed.description or title,
         language=site.language if is_language(site.language) else "", site_title=site.title,
         site_url=site.public_url, url=f"{config.feeds_url}/{target.slug}/", created_at=target.state.created_at,
         rights=publish.rights, image=feed.image or publish.image, hub=publish.hub,

@@ -31,6 +31,7 @@ class Told:
 
     feeds: list[str] = field(default_factory=list)
     problem: str = ""
+    waiting: str = ""    # in words, where feeds wait for a hub that did not answer earlier
 
 
 def tell_hub(store: Store, config: Config, fetcher: Fetcher, now: datetime) -> Told:
@@ -50,6 +51,13 @@ def tell_hub(store: Store, config: Config, fetcher: Fetcher, now: datetime) -> T
         with store.write() as connection:
             feeds.pinged(connection, state)
         told.feeds.append(state.slug)
+    if hub and not told.problem:
+        with store.read() as connection:
+            waiting = feeds.waiting_for_hub(connection)
+        if waiting:
+            until = min(state.ping_due_at for state in waiting if state.ping_due_at is not None)
+            told.waiting = (f"{len(waiting)} feeds wait for their hub to be told, again after {until:%d %b %H:%M} UTC "
+                            f"({waiting[0].ping_error})")
     return told
 
 

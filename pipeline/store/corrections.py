@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -22,20 +22,29 @@ def correct(connection: Connection, article_id: int, note: str, now: datetime) -
     which no window finds an article, like that of one for feeds only.
     """
     meta.take(connection, meta.ACCEPTED, 0)
-    if _correctable(connection, article_id).correction == note:
+    article = _correctable(connection, article_id)
+    if article.correction == note:
         return False
-    _revise(connection, article_id, now, f"correction: {note}", seq=meta.take(connection, meta.ACCEPTED),
-            correction=note, corrected_at=now)
+    at = _after(article, now)
+    _revise(connection, article_id, at, f"correction: {note}", seq=meta.take(connection, meta.ACCEPTED),
+            correction=note, corrected_at=at)
     return True
 
 
 def clear(connection: Connection, article_id: int, now: datetime) -> bool:
     """Take the note away; False where there is none. That is nothing to be told: it gets no number."""
     meta.take(connection, meta.ACCEPTED, 0)
-    if not _correctable(connection, article_id).correction:
+    article = _correctable(connection, article_id)
+    if not article.correction:
         return False
-    _revise(connection, article_id, now, "correction taken away", seq=None, correction="", corrected_at=None)
+    _revise(connection, article_id, _after(article, now), "correction taken away", seq=None, correction="",
+            corrected_at=None)
     return True
+
+
+def _after(article: Article, now: datetime) -> datetime:
+    """A change is later than the one before it, also on a clock that was set back: readers compare dates."""
+    return now if article.updated_at <= now else article.updated_at + timedelta(seconds=1)
 
 
 def _correctable(connection: Connection, article_id: int) -> Article:

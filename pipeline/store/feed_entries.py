@@ -150,6 +150,23 @@ def between(connection: Connection, feed_id: int, first: int, last: int) -> list
     return [_row(row) for row in connection.execute(query)]
 
 
+def lately(connection: Connection, feed_id: int, entries: int, limit: int) -> list[EntryRow]:
+    """A feed's articles that were withdrawn or corrected since `limit` others entered, the last first, and at most so
+    many: readers have to hear of it, wherever else the article stands by now."""
+    since = connection.execute(
+        select(articles.c.accepted_at).join(feed_entries, feed_entries.c.article_id == articles.c.id)
+        .where(feed_entries.c.feed_id == feed_id, feed_entries.c.position == entries - limit + 1)).scalar_one_or_none()
+    found: dict[int, tuple[datetime, EntryRow]] = {}
+    for column in (articles.c.withdrawn_at, articles.c.corrected_at):
+        query = _of_feed(feed_id).add_columns(column.label("at")).where(column.is_not(None))
+        if since is not None:
+            query = query.where(column >= since)
+        for row in connection.execute(query.order_by(column.desc(), articles.c.id.desc()).limit(limit)):
+            found[row.id] = max(found.get(row.id, (row.at, _row(row))), (row.at, _row(row)), key=lambda pair: pair[0])
+    latest = sorted(found.values(), key=lambda pair: (pair[0], pair[1].id), reverse=True)
+    return [row for _, row in latest[:limit]]
+
+
 def tellers(connection: Connection, feed_id: int, stories: Collection[int]) -> dict[int, list[EntryRow]]:
     """The accepted articles of a feed that tell these stories, by story, in the order of acceptance."""
     found: dict[int, list[EntryRow]] = {}

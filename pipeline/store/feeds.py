@@ -151,6 +151,13 @@ def to_ping(connection: Connection, now: datetime, wrong: datetime, limit: int) 
     return [_state(row) for row in connection.execute(query)]
 
 
+def waiting_for_hub(connection: Connection) -> list[FeedState]:
+    """Feeds of whose news their hub could not be told."""
+    query = select(*_COLUMNS).where(feeds.c.ended_at.is_(None), feeds.c.ping_due_at.is_not(None),
+                                    feeds.c.ping_failures > 0).order_by(feeds.c.id)
+    return [_state(row) for row in connection.execute(query)]
+
+
 def has_news(connection: Connection, feed_id: int, now: datetime) -> None:
     """Its hub is to be told now; one that did not answer is left alone for as long as it was going to be."""
     waits = and_(feeds.c.ping_failures > 0, feeds.c.ping_due_at.is_not(None))

@@ -141,6 +141,10 @@ articles = table(
     Index("ix_articles_story", "story_id"),
     Index("ix_articles_newest", "status", "published_at", "accepted_seq"),
     Index("ix_articles_changed", "changed_seq"),
+    Index("ix_articles_withdrawn", "withdrawn_at",
+          sqlite_where=text("withdrawn_at IS NOT NULL"), postgresql_where=text("withdrawn_at IS NOT NULL")),
+    Index("ix_articles_corrected", "corrected_at",
+          sqlite_where=text("corrected_at IS NOT NULL"), postgresql_where=text("corrected_at IS NOT NULL")),
 )
 
 article_topics = table(

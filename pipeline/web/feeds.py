@@ -37,7 +37,7 @@ from pipeline.web.codings import PLAIN as AS_IT_IS
 from pipeline.web.codings import choose, tagged, untagged
 from pipeline.web.deltas import Deltas, wants_feed
 from pipeline.web.feedfiles import Files, are_plain
-from pipeline.web.shell import LETTER, PLAIN, POLICY
+from pipeline.web.shell import FEED_PAGE, PLAIN, POLICY
 from pipeline.web.site import Card, Site
 
 CARDS = 20
@@ -205,7 +205,7 @@ def _head(path: str, found: Content, coding: str) -> RawHeaders:
     """What a 304 says, and any other answer too. It has the policy of the page that it renews."""
     fields = {"etag": tagged(found.etag, coding), "vary": "Accept-Encoding",
               "cache-control": A_DAY if _ARCHIVE.fullmatch(path) else FIVE_MINUTES, **_ANYBODY,
-              POLICY: LETTER if found.media_type.startswith("text/html") else PLAIN}
+              POLICY: FEED_PAGE if found.media_type.startswith("text/html") else PLAIN}
     if found.modified_at is not None:
         fields["last-modified"] = http_date(found.modified_at)
     return _with([], fields)

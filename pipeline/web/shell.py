@@ -22,6 +22,9 @@ LETTER = (
 )
 """A frozen digest: its styles are inline, because mail needs them so. The sandbox gives it an origin of its own."""
 
+FEED_PAGE = f"{LETTER} allow-downloads"
+"""The page of a feed: the same, and a click on a feed's file may be one that a browser saves instead of showing it."""
+
 ARTICLE = (
     "default-src 'none'; style-src 'self'; img-src 'self' data: http: https:; media-src http: https:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -48,6 +51,8 @@ HEADERS = {
 _RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 log = logging.getLogger("pipeline.web")
+access = logging.getLogger("pipeline.web.access")
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since", "a-im"})
 
 
 class Shell:
@@ -61,6 +66,7 @@ class Shell:
         self._app = app
         self._prefix = prefix
         self._failed = failed
+        self._notes = access.isEnabledFor(logging.INFO)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,6 +79,8 @@ class Shell:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = _with_ours(message["headers"])
+                if self._notes:
+                    _note(scope, message["status"])
             await send(message)
 
         try:
@@ -88,6 +96,14 @@ def area(path: str) -> str:
     """The part of a path that may be logged: "/u/…" for an address that carries a token."""
     first, slash, rest = path.lstrip("/").partition("/")
     return f"/{first}{slash}{'…' if rest else ''}"[:80]
+
+
+def _note(scope: Scope, status: int) -> None:
+    """One line for a request, for the operator who asks (`broadsheet --debug run`). Feeds' paths hold no secret."""
+    path: str = scope["path"]
+    asked = {name.decode("latin-1") for name, _ in scope["headers"]} & _CONDITIONS
+    access.info("%s %s %d%s", scope["method"], path if "/feeds/" in path else area(path), status,
+                f" ({', '.join(sorted(asked))})" if asked else "")
 
 
 def _with_ours(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

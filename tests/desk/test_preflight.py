@@ -115,3 +115,14 @@ def test_sources_that_are_not_asked_any_more_are_named(make_site: Any, basic_con
     assert "gone, and not asked any more: it says so (410)" in found[0].text
     assert "broadsheet sources remove s01" in found[0].text
     assert "3 more are like that" in found[-1].text
+
+
+def test_a_hub_that_would_never_be_asked(make_site: Any, basic_config: str) -> None:
+    hub = '[publish]\nhub = "http://127.0.0.1:8080/"\n'
+    site = make_site(basic_config + hub)
+    (bad,) = [f for f in preflight(config.load(site.folder / "config.toml", env={})) if f.area == "hub"]
+    assert bad.verdict is Verdict.PROBLEM
+    assert "hub_networks" in bad.text
+    fine = make_site(basic_config + hub + 'hub_networks = ["127.0.0.0/8"]\n', "fine")
+    (good,) = [f for f in preflight(config.load(fine.folder / "config.toml", env={})) if f.area == "hub"]
+    assert good.verdict is Verdict.OK

@@ -147,7 +147,7 @@ def test_a_bucket_without_boto3_says_what_to_install(
     with pytest.raises(BroadsheetError) as caught:
         open_place(named("s3://news/feeds"))
     assert caught.value.subject == "s3://news/feeds"
-    assert caught.value.hint == 'pip install "broadsheet[s3]"'
+    assert caught.value.hint == f"install it beside Broadsheet: {sys.executable} -m pip install boto3"
     assert caught.value.permanent
 
 

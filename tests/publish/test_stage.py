@@ -319,6 +319,67 @@ def test_a_change_rewrites_the_one_archive_that_holds_it(long_site) -> None:
     assert "article-15\"" in read(long_site, "all/atom.xml"), "a tombstone"
 
 
+def test_what_is_taken_back_or_put_right_in_an_archive_is_told_to_those_who_subscribe(long_site) -> None:
+    """An archive is not read again. As soon as the feed has moved on by its length, everybody has heard of it."""
+    accept(long_site, 1, 45)
+    publish_all(long_site.app)
+    assert len(titles(long_site)) == 10
+    was = {e.title: e.id for e in feedparser.parse(read(long_site, "all/archive/11-20/rss.xml")).entries}
+    change(long_site, 15, status="withdrawn", withdrawn_at=long_site.now)
+    change(long_site, 16, correction="In May.", corrected_at=long_site.now, updated_at=long_site.now)
+    publish_all(long_site.app)
+    for name in ("rss.xml", "atom.xml"):
+        found = {e.id: e for e in feedparser.parse(read(long_site, f"all/{name}")).entries}
+        assert len(found) == 12
+        assert found[was["Article 15"]].title == "Withdrawn"
+        assert "In May." in found[was["Article 16"]].summary
+    shown = {item["id"] for item in json.loads(read(long_site, "all/feed.json"))["items"]}
+    assert {was["Article 15"], was["Article 16"]} <= shown
+    long_site.advance(minutes=1)
+    accept(long_site, 46, 54)
+    publish_all(long_site.app)
+    assert "Withdrawn" in titles(long_site)
+    accept(long_site, 55, 55)
+    publish_all(long_site.app)
+    assert titles(long_site) == [f"Article {n}" for n in range(55, 45, -1)]
+
+
+def test_archives_come_back_with_a_feed_that_somebody_deleted(long_site) -> None:
+    import shutil
+
+    accept(long_site, 1, 25)
+    publish_all(long_site.app)
+    shutil.rmtree(long_site.folder / "feeds/all")
+    publish_all(long_site.app)
+    assert sorted(set(everything(long_site))) == sorted(f"Article {n}" for n in range(1, 26))
+
+
+def test_who_was_hidden_behind_another_is_withdrawn_without_a_word(site) -> None:
+    change(site, 3, story_id=2)
+    publish_all(site.app)
+    assert titles(site) == ["Article two", "Article one"]
+    change(site, 3, status="withdrawn", withdrawn_at=site.now)
+    publish_all(site.app)
+    assert titles(site) == ["Article two", "Article one"], "no reader has seen it"
+
+
+def test_mail_goes_out_where_feeds_can_not_be_built_at_all(site) -> None:
+    configure(site, "[[sources]]", '[paths]\nfeeds = "s3://nowhere"\n[publish.s3]\nendpoint = "http://127.0.0.1:9"\n'
+                    'access_key = "${PATH}"\nsecret_key = "${PATH}"\n[[sources]]')
+    from pipeline import config
+
+    load, config.load = config.load, lambda path, **_: load(path, {"PATH": "x"})
+    try:
+        site.subscribe("ann@example.org", start_seq=0)
+        site.send()
+        site.advance(days=1, hours=2)
+        report = site.run()
+    finally:
+        config.load = load
+    assert len(site.mails()) == 1
+    assert "boto3" in report.published.failed[""] or "can't be reached" in str(report.published.failed)
+
+
 def test_an_interruption_between_entering_and_writing_costs_no_archive(long_site, monkeypatch) -> None:
     from pipeline.publish.write import Folder
 

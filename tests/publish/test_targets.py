@@ -156,7 +156,7 @@ def test_a_page_of_a_topic_and_one_that_says_little() -> None:
     site = config()
     page = page_of(site, Target(state(2, "all/topic/x", topic="x"), site.feeds[0], "x"), "lantern.example")
     assert (page.title, page.description, page.url) == (
-        "Everything: x", "Everything: x.", "https://lantern.example/news/feeds/all/topic/x/")
+        "Everything: x", "Everything: x", "https://lantern.example/news/feeds/all/topic/x/")
     assert page_of(site, Target(state(), site.feeds[0]), "a").description == "Everything"
 
 

@@ -114,15 +114,17 @@ def test_it_is_a_change_of_each_and_of_who_says_also_in(book: Any, declare_one: 
     """What was withdrawn before stays withdrawn as of then: that is what readers were told."""
     source, [first, second] = north(book, declare_one, 2)
     other, alone = book.accept(2)
+    earlier = book.now
     with book.store.write() as connection:
         similar.merge(connection, first, other, book.now)
-        withdrawals.withdraw(connection, [second], "", reworded, book.now - timedelta(days=1))
+        withdrawals.withdraw(connection, [second], "", reworded, earlier)
+        book.now += timedelta(days=1)
         before = changes.latest(connection)
     assert take_down(book, source).articles == 2
     changed = {r["id"]: r["changed_seq"] for r in rows(book, select(table.c.id, table.c.changed_seq))}
     assert changed[alone] <= before < changed[first] == changed[second] == changed[other]
     [late] = rows(book, select(table).where(table.c.id == second))
-    assert (late["withdrawn_at"], late["purged_at"], late["title"]) == (book.now - timedelta(days=1), book.now, "")
+    assert (late["withdrawn_at"], late["purged_at"], late["title"]) == (earlier, book.now, "")
 
 
 def test_a_frozen_digest_keeps_its_form(book: Any, declare_one: Callable[..., int]) -> None:

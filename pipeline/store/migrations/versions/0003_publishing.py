@@ -39,6 +39,10 @@ def upgrade() -> None:
     op.add_column('sources', _words('public_url'))
     op.add_column('sources', sa.Column('titled_at', UTC_TIME))
     op.create_index('ix_articles_changed', 'articles', ['changed_seq'], unique=False)
+    for name in ('withdrawn', 'corrected'):
+        there = sa.text(f"{name}_at IS NOT NULL")
+        op.create_index(f'ix_articles_{name}', 'articles', [f'{name}_at'], unique=False, sqlite_where=there,
+                        postgresql_where=there)
     op.execute("UPDATE articles SET withdrawn_at = COALESCE(purged_at, updated_at) WHERE status = 'withdrawn'")
 
     of_feeds: list[sa.Column[Any]] = [
