@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.config.lines import KeyPath, line_of
+from pipeline.config.podcasts import check_podcast
 from pipeline.config.problems import Problems, spell, value_at
 from pipeline.config.secrets import has_place, literal_password
 from pipeline.config.values import is_loopback, nearest, split_listen
@@ -19,10 +20,6 @@ from pipeline.schedules import check_zone, parse_schedule
 
 VERSION = 1
 MANUAL = "manual"  # the slot of a digest made by hand
-CATEGORIES = (  # of podcasts, as Apple has them
-    "Arts", "Business", "Comedy", "Education", "Fiction", "Government", "Health & Fitness", "History", "Kids & Family",
-    "Leisure", "Music", "News", "Religion & Spirituality", "Science", "Society & Culture", "Sports", "Technology",
-    "True Crime", "TV & Film")
 RESERVED = ("sitemaps",)  # below feeds/
 KINDS = ("sources", "feeds", "newsletters")
 FOR_ADDRESSES = ("selector", "full_text", "allow_networks")
@@ -151,18 +148,9 @@ def _check_feed(
     for name, place in [(feed.get("slug"), (*path, "slug")), *((n, p) for p, n in _texts(feed, path, "former"))]:
         if name in RESERVED:
             problems.add(place, f'"{name}" is a folder of our own below feeds/; choose another')
-    if isinstance(feed.get("podcast"), Mapping) and not (feed.get("image") or value_at(document, ("publish", "image"))):
-        problems.warn((*path, "podcast"), "directories of podcasts want a picture: give the feed an image")
-    podcast = feed.get("podcast")
-    if not isinstance(podcast, Mapping):
-        return
-    if not podcast.get("owner_email"):
-        problems.warn((*path, "podcast"), "directories and validators want an owner_email, which readers see too")
-    category = podcast.get("category")
-    if isinstance(category, str) and category not in CATEGORIES:
-        close = nearest(category, CATEGORIES)
-        problems.warn((*path, "podcast", "category"), f"{problems.shown((*path, 'podcast', 'category'))} is none of "
-                      + (f'Apple\'s, did you mean "{close}"?' if close else f"Apple's: {', '.join(CATEGORIES)}"))
+    if isinstance(feed.get("podcast"), Mapping):
+        image = feed.get("image") or value_at(document, ("publish", "image"))
+        check_podcast(path, feed, problems, has_image=bool(image))
 
 
 def _check_bucket(document: Mapping[str, Any], problems: Problems) -> None:

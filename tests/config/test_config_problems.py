@@ -31,7 +31,7 @@ REQUIRED = {  # line of FULL, without blanks -> where it is missed then
     'at="08:00"': "newsletters[0].schedules[0]", 'cron="08**1"': "newsletters[0].schedules[1]",
     'host="relay.example"': "mail.smtp.host", 'postal_address="MainStreet1"': "site.postal_address",
     'password="${SMTP_PASSWORD}"': "mail.smtp.user", 'user="lantern"': "mail.smtp.password",
-    'email="desk@lantern.example"': "operator.email", 'category="Technology"': "feeds[0].podcast.category",
+    'email="desk@lantern.example"': "operator.email", 'category="News"': "feeds[0].podcast.category",
 }
 KEY_LINES = [n for n, row in enumerate(FULL.split("\n"), 1) if " = " in row]
 Write = Callable[[str], Path]
