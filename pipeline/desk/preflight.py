@@ -23,6 +23,7 @@ from pipeline.model.feeds import INDEX_FILE
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.net.guard import check_address, check_url
 from pipeline.publish.places import open_place
+from pipeline.publish.websub import waiting_for
 from pipeline.render.contract import SAMPLE_PAGE, sample_article
 from pipeline.render.templates import Templates
 from pipeline.store import Connection, declared, meta, subscribers
@@ -107,8 +108,8 @@ def _hub(config: Config) -> Finding:
         with suppress(ValueError):  # a name; where that leads is seen when it is told
             check_address(str(ip_address(target.host)), networks, port=target.port, subject=hub)
     except BroadsheetError as error:
-        return Finding("hub", f"{error}; hub_networks in [publish] may name its network", Verdict.PROBLEM)
-    return Finding("hub", f"{hub} is told of changes")
+        return Finding("hub", f"{hub}: {error.cause}; hub_networks in [publish] can name its network", Verdict.PROBLEM)
+    return Finding("hub", f"{hub} will be told of changes; it was not asked now")
 
 
 def _addresses(config: Config) -> Iterator[Finding]:
@@ -205,6 +206,8 @@ def _people(app: App) -> Iterator[Finding]:
         yield Finding("database", str(error), Verdict.PROBLEM)
         return
     yield from _in_trouble(app)
+    if waiting := waiting_for(app.store, app.config.publish.hub) if app.config.publish.hub else "":
+        yield Finding("hub", waiting, Verdict.WARNING)
     yield Finding("database", f"{app.store.name} is up to date and has its key; {people:,} confirmed subscriptions")
     if stopped:
         yield Finding("mail", f"outgoing mail is stopped: {stopped}; `broadsheet go` lets it out again",

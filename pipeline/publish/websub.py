@@ -38,6 +38,7 @@ def tell_hub(store: Store, config: Config, fetcher: Fetcher, now: datetime) -> T
     """Tell the configured hub of the feeds whose news it does not know yet."""
     told = Told()
     hub = config.publish.hub
+    _forget_other_hubs(store, hub, now)
     with store.read() as connection:
         due = feeds.to_ping(connection, now, now + LAST_RETRY, AT_ONCE)
     for state in due if hub else ():
@@ -45,26 +46,50 @@ def tell_hub(store: Store, config: Config, fetcher: Fetcher, now: datetime) -> T
             for name in (RSS_FILE, ATOM_FILE, JSON_FILE):
                 _ask(config, fetcher, f"{config.feeds_url}/{state.slug}/{name}")
         except BroadsheetError as error:
-            told.problem = f"hub {hub}: {error.cause}"
+            told.problem = f"{_named(hub)}{error.cause}"
             _put_off(store, due, state, told.problem, now)
             break
         with store.write() as connection:
             feeds.pinged(connection, state)
         told.feeds.append(state.slug)
     if hub and not told.problem:
-        with store.read() as connection:
-            waiting = feeds.waiting_for_hub(connection)
-        if waiting:
-            until = min(state.ping_due_at for state in waiting if state.ping_due_at is not None)
-            told.waiting = (f"{len(waiting)} feeds wait for their hub to be told, again after {until:%d %b %H:%M} UTC "
-                            f"({waiting[0].ping_error})")
+        told.waiting = waiting_for(store, hub)
     return told
+
+
+def waiting_for(store: Store, hub: str) -> str:
+    """In words, the feeds whose news a hub could not be told; "" where there are none."""
+    with store.read() as connection:
+        waiting = [state for state in feeds.waiting_for_hub(connection) if _failed_at(hub, state)]
+    if not waiting:
+        return ""
+    until = min(state.ping_due_at for state in waiting if state.ping_due_at is not None) + timedelta(seconds=59)
+    who = "1 feed waits for its" if len(waiting) == 1 else f"{len(waiting)} feeds wait for their"
+    return f"{who} hub to be told, again from {until:%d %b %H:%M} UTC ({waiting[0].ping_error})"
 
 
 def backoff(failures: int) -> timedelta:
     """How long to wait after so many failures in a row."""
     doubled: timedelta = FIRST_RETRY * 2 ** min(failures, 16)
     return min(LAST_RETRY, doubled)
+
+
+def _named(hub: str) -> str:
+    return f"hub {hub}: "
+
+
+def _failed_at(hub: str, state: FeedState) -> bool:
+    return state.ping_error.startswith(_named(hub)[:MAX_ERROR])
+
+
+def _forget_other_hubs(store: Store, hub: str, now: datetime) -> None:
+    """A hub that takes the place of one which did not answer need not wait for that one's sake."""
+    with store.read() as connection:
+        others = [state for state in feeds.waiting_for_hub(connection) if not _failed_at(hub, state)]
+    if hub and others:
+        with store.write() as connection:
+            for state in others:
+                feeds.record(connection, state.id, ping_due_at=now, ping_failures=0, ping_error="")
 
 
 def _ask(config: Config, fetcher: Fetcher, topic: str) -> None:

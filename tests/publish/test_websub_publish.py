@@ -20,6 +20,7 @@ import pytest
 from lxml import etree
 
 from pipeline.collect.identify import make_drafts
+from pipeline.desk.preflight import preflight
 from pipeline.jobs.steps import collect_due, keep_hubs, publish_all, wake_pushed
 from pipeline.model.articles import Found, Show
 from pipeline.net.fetch import Fetcher, Limits
@@ -298,6 +299,21 @@ def test_a_hub_that_fails_is_told_later_and_later_still(hub: Hub, site: Any) -> 
     assert publish_all(site.app).failed == {}
     assert hub.news() == documents("all", "sea")
     assert (state(site).ping_due_at, state(site).ping_failures, state(site).ping_error) == (None, 0, "")
+
+
+def test_another_hub_need_not_wait_for_the_one_before(hub: Hub, site: Any) -> None:
+    hub.status = 500
+    accept(site, "Article two")
+    assert "500" in publish_all(site.app).failed["hub"]
+    (warned,) = [found for found in preflight(site.app.config) if found.area == "hub" and found.verdict == "warning"]
+    assert "1 feed waits for its hub to be told, again from " in warned.text
+    assert f"127.0.0.1:{hub.port}" in warned.text
+    hub.told.clear()
+    configure(site, f':{hub.port}/"', f':{hub.port}/other"')
+    assert [found for found in preflight(site.app.config) if found.area == "hub" and found.verdict == "warning"] == []
+    hub.status = 204
+    assert publish_all(site.app).failed == {}
+    assert hub.news() == documents("all", "sea")
 
 
 def test_how_long_a_hub_is_left_alone() -> None:
