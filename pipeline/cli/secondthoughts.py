@@ -37,6 +37,7 @@ def articles_withdraw(
 
     The database keeps their words, for `why`; `sources block SLUG --purge` clears those of a whole source there, too.
     """
+    from pipeline.desk.corrections import hidden_behind
     from pipeline.desk.takedown import foretell_withdrawal, named_articles, withdraw
     from pipeline.model.articles import ArticleStatus
 
@@ -53,6 +54,8 @@ def articles_withdraw(
             terminal.result({"withdrawn": [], "before": before})
             terminal.next(f"`broadsheet why {before[0]}` tells when and why it was.")
             return
+        was_out = any(article.status is ArticleStatus.ACCEPTED and hidden_behind(app, article) is None
+                      for article in wanted)
         _announce(terminal, wanted, foretell_withdrawal(app, wanted))
         takedowns.ask(terminal, "articles withdraw", "Withdraw it?" if len(wanted) == 1 else "Withdraw them?", yes=yes)
         done = withdraw(app, wanted, reason)
@@ -61,7 +64,6 @@ def articles_withdraw(
     takedowns.tell(terminal, done, mailbox, "it" if len(wanted) == 1 else "them")
     terminal.result({"withdrawn": [article.id for article in wanted], "before": before, **takedowns.as_json(done)})
     told = "readers that have it show \"Withdrawn\" once they fetch the feed again; "
-    was_out = any(article.status is ArticleStatus.ACCEPTED for article in wanted)
     terminal.next(f"{told if was_out else ''}`broadsheet why {wanted[0].id}` still tells what it was: the database "
                   "keeps the words for you.")
     if done.published.failed:
@@ -98,7 +100,8 @@ def articles_correct(
                       f"{article.id} stands on its own page alone.")
     terminal.result({"article": {"id": article.id, "title": article.title}, "changed": changed,
                      "correction": article.correction, "corrected_at": article.corrected_at})
-    terminal.next("`broadsheet publish` puts it into the feeds; mails that have left stay as they are." if changed else
+    into = "its page" if first else "the feeds"
+    terminal.next(f"`broadsheet publish` puts it into {into}; mails that have left stay as they are." if changed else
                   f"`broadsheet why {article.id}` tells what readers see.")
 
 

@@ -73,7 +73,8 @@ def publish(
         terminal.problem(named_feed(slug, text))
     terminal.result({"where": done.where, "written": done.written, "removed": done.removed,
                      "unchanged": done.unchanged, "notes": done.notes, "failed": done.failed})
-    terminal.next("`broadsheet run` serves them; any web server can serve the folder too.")
+    if done.written or done.unchanged:
+        terminal.next("`broadsheet run` serves them; any web server can serve the folder too.")
     if done.failed:
         leave(PARTLY)
 

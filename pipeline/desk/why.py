@@ -242,7 +242,7 @@ def _standing(article: Article, zone: str) -> list[str]:
     if article.status is ArticleStatus.WITHDRAWN:
         when = f" on {_time(article.withdrawn_at, zone)}" if article.withdrawn_at else ""
         return [accepted] * bool(article.accepted_seq) + [
-            f"It was withdrawn{when}{because}. Feeds that had it say so; digests and the web no longer show it."]
+            f"It was withdrawn{when}{because}. No feed, digest or page shows it any more."]
     lines = [accepted]
     if not article.mailable:
         lines.append(f"It is for feeds only, no digest takes it{because}.")
@@ -253,7 +253,8 @@ def _story(facts: Facts) -> list[str]:
     others = [a for a in facts.siblings if a.id != facts.article.id]
     if not others:
         return []
-    named = "; ".join(f'article {a.id} of "{a.source}"' for a in others)
+    named = "; ".join(f'article {a.id} of "{a.source}"'
+                      + (", which was withdrawn" if a.status is ArticleStatus.WITHDRAWN else "") for a in others)
     first = min(facts.siblings, key=lambda a: (a.accepted_seq or 10**12, a.id))
     lines = [f"It tells the same story as {named}."]
     if first.id != facts.article.id:
@@ -295,7 +296,10 @@ def _not_taken(one: PassedFacts, zone: str) -> list[str]:
 
 def _in_feed(article: Article, feed: FeedFacts) -> str:
     if article.status is ArticleStatus.WITHDRAWN:
-        return f"{feed.slug}: no, it was withdrawn{'; the feed says so in its place' if feed.entered else ''}."
+        told = "; whoever had it from there is told so" if feed.entered else ""
+        if feed.story_told_by:
+            told = f'; "{feed.story_told_by}" tells the same story there'
+        return f"{feed.slug}: no, it was withdrawn{told}."
     if feed.place:
         return f"{feed.slug}: yes, number {feed.place} of {feed.size}."
     if reason := why_no_match(article, feed.rules):

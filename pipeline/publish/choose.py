@@ -7,7 +7,7 @@ the feed that was accepted earlier tells its story. A withdrawn one is shown as 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.model.articles import ArticleStatus
@@ -66,14 +66,16 @@ class Subscription:
                 self._withdrawn.append(row)
 
     def rows(
-        self, tail: Iterable[EntryRow], tellers: Tellers, lately: Sequence[EntryRow] = ()
+        self, tail: Iterable[EntryRow], tellers: Tellers, lately: Sequence[EntryRow] = (),
+        merged: Collection[int] = (),
     ) -> list[EntryRow]:
         """The choice, the newest first, and with it whatever of the `tail` is in no archive document yet, and what was
         withdrawn or corrected `lately`: an archive is not read again (RFC 5005 section 4.2). Only what `per_source`
-        keeps out of the tail waits for its archive."""
+        keeps out of the tail waits for its archive. `merged`: ids of those that were seen before another hid them."""
         chosen = {row.id: row for row in (*self._taken, *self._withdrawn)}
         chosen |= {row.id: row for row in shown(lately, tellers, self._wanted)}
-        chosen |= {row.id: row for row in lately if self._was_shown(row, tellers)}
+        chosen |= {row.id: row for row in lately
+                   if self._was_shown(row, tellers) or (row.id in merged and row.status is ArticleStatus.WITHDRAWN)}
         of_source = self._of_source.copy()
         for row in shown(tail, tellers, self._wanted):
             if row.id not in chosen and not self._too_many(row, of_source):

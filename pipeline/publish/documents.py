@@ -12,7 +12,7 @@ from pipeline.publish import volumes
 from pipeline.publish.choose import Subscription, shown
 from pipeline.publish.entries import Imprint, entries_of, tombstone
 from pipeline.publish.targets import Target
-from pipeline.store import Connection, articles, feed_entries, feeds, stories
+from pipeline.store import Connection, articles, feed_entries, feeds, similar, stories
 from pipeline.store.engine import Store
 from pipeline.store.feed_entries import EntryRow
 
@@ -96,7 +96,8 @@ def _chosen(connection: Connection, target: Target, entries: int, archived: int,
         before, looked = (rows[-1].published_at, rows[-1].position), looked + step
     tail = feed_entries.between(connection, feed_id, archived + 1, entries)
     lately = feed_entries.lately(connection, feed_id, entries, target.limit)
-    return chosen.rows(tail, _tellers(connection, feed_id, [*tail, *lately]), lately)
+    merged = similar.merged_late(connection, [row.id for row in lately if row.status is ArticleStatus.WITHDRAWN])
+    return chosen.rows(tail, _tellers(connection, feed_id, [*tail, *lately]), lately, merged)
 
 
 def _tellers(connection: Connection, feed_id: int, rows: Sequence[EntryRow]) -> dict[int, list[EntryRow]]:
@@ -109,18 +110,22 @@ def _entries(
     known = articles.by_ids(connection, [row.id for row in rows])
     listed = stories.with_also(connection, [known[row.id] for row in rows])
     entries, said = entries_of(listed, sheets.imprint)
-    notes += [f"feed {sheets.target.slug}: {note}" for note in said]
-    return tuple(_within(entries, sheets.target.slug, notes))
+    if not sheets.target.topic:  # what the feed above it has said, too
+        notes += [f"feed {sheets.target.slug}: {note}" for note in said]
+    return tuple(_within(entries, sheets.target, notes))
 
 
-def _within(entries: Sequence[Entry], slug: str, notes: list[str]) -> list[Entry]:
+def _within(entries: Sequence[Entry], target: Target, notes: list[str]) -> list[Entry]:
     """The same, those behind MAX_CHARS with their summaries only."""
     room, out, short = MAX_CHARS, [], 0
     for entry in entries:
         room -= len(entry.html)
         short += bool(entry.html) and room < 0
         out.append(replace(entry, html="") if room < 0 else entry)
-    if short:
-        notes.append(f"feed {slug}: {short} articles of a document have only their summaries, as {MAX_CHARS:,} "
-                     "characters are the most that one holds")
+    most = f"only their summaries, as {MAX_CHARS:,} characters are the most that one holds"
+    note = f"feed {target.slug}: {short} articles of a document have {most}"
+    if target.topic:  # hundreds may share the same long articles
+        note = f"feed {target.feed.slug}: some articles in the feeds of its topics have {most}"
+    if short and note not in notes:
+        notes.append(note)
     return out

@@ -69,8 +69,8 @@ def _enrol_new(
                 with store.write() as connection:
                     entered = feed_entries.enter_all(connection, target.state.id, target.feed.rules, target.topic)
             with store.write() as connection:
-                if target.feed.per_topic and not target.topic:
-                    _add_topics(connection, config, target, None, now, notes)
+                if target.splits:
+                    _add_topics(connection, target, None, now, notes)
                 feeds.record(connection, target.state.id, selected=target.selected)
         found = _targets(store, config)
     return found
@@ -87,7 +87,7 @@ def _enrol_changed(
         if not rows:
             return found
         articles = sorted((row for _, row in rows), key=lambda row: (row.published_at, row.accepted_seq))
-        if _open_topics(store, config, found, articles, now, notes):
+        if _open_topics(store, found, articles, now, notes):
             found = _enrol_new(store, config, _targets(store, config), now, notes)
             index = Index(found)
         wanted: defaultdict[int, list[EntryRow]] = defaultdict(list)
@@ -103,28 +103,25 @@ def _enrol_changed(
 
 
 def _open_topics(
-    store: Store, config: Config, found: Sequence[Target], articles: Sequence[EntryRow], now: datetime,
-    notes: list[str],
+    store: Store, found: Sequence[Target], articles: Sequence[EntryRow], now: datetime, notes: list[str]
 ) -> bool:
     """Feeds for topics that have enough articles by now. Whether there are new ones."""
     opened = 0
     for parent in found:
-        if parent.feed.per_topic and not parent.topic:
+        if parent.splits:
             topics = {topic for row in articles if parent.filter.match(row) for topic in row.topics}
             if topics:
                 with store.write() as connection:
-                    opened += _add_topics(connection, config, parent, topics, now, notes)
+                    opened += _add_topics(connection, parent, topics, now, notes)
     return opened > 0
 
 
 def _add_topics(
-    connection: Connection, config: Config, parent: Target, among: set[str] | None, now: datetime, notes: list[str]
+    connection: Connection, parent: Target, among: set[str] | None, now: datetime, notes: list[str]
 ) -> int:
     known = [state.topic for state in feeds.states(connection) if state.parent_id == parent.state.id]
-    named = {topic.casefold() for source in config.sources for topic in source.topics}
-    named |= {topic for topic in parent.feed.rules.topics if topic != "*"}
     counts = feed_entries.topics_of(connection, parent.feed.rules, 1, among)
-    wanted, left_out = new_topics(counts, named, known)
+    wanted, left_out = new_topics(counts, parent.named, known)
     feeds.add_topics(connection, parent.state, [(topic, topic_slug(topic)) for topic in wanted], now)
     note = f"feed {parent.slug}: {MOST_TOPICS} of its topics have feeds of their own; more than that get none"
     if left_out and note not in notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote, urlsplit
@@ -15,7 +16,7 @@ from pipeline.publish.page import feeds_page
 from pipeline.publish.places import Place, with_twins
 from pipeline.publish.targets import FORMAT
 from pipeline.render.pages import Pages
-from pipeline.store import changes, digests, meta, sitemaps, sources
+from pipeline.store import Connection, changes, digests, meta, sitemaps, sources
 from pipeline.store.engine import Store
 from pipeline.store.sources import SourceState
 from pipeline.text.urls import absolute
@@ -31,16 +32,17 @@ def publish_sitewide(
     store: Store, config: Config, place: Place, pages: Sequence[FeedPage], templates: Pages, stamp: str, *,
     everything: bool = False,
 ) -> tuple[list[str], list[str], int]:
-    """Write what changed: the names written, those removed, and how many stayed as they were."""
+    """Write what changed or is gone: the names written, those removed, and how many stayed as they were."""
     with store.read() as connection:
         seq = changes.latest(connection)
         since = int(meta.get(connection, meta.SITE_SEQ) or 0)
         known = meta.get(connection, meta.SITE_FINGERPRINT)
+        sizes = sizes_of(connection)
         letters = {n.slug: digests.listed(connection, newsletter=n.slug, statuses=PUBLIC, limit=DIGESTS)
                    for n in config.newsletters}
         listed = _public_sources(config, sources.states(connection)) if config.publish.sources_opml else []
     print_now = _fingerprint(config, pages, letters, listed, stamp)
-    anew = everything or print_now != known
+    anew = everything or print_now != known or bool(place.differing(sizes))
     if not anew and seq == since:
         return [], [], 0
     files = _fixed(config, pages, letters, listed, templates) if anew else {}
@@ -58,10 +60,19 @@ def publish_sitewide(
         removed = place.remove(_left_over(config, place, maps))
     named = with_twins(files, config.publish.compress)
     written = place.put(named)
+    sizes = {name: size for name, size in sizes.items() if not anew and name not in removed}
+    sizes |= {name: len(data) for name, data in named.items()}
     with store.write() as connection:
+        meta.put(connection, meta.SITE_FILES, json.dumps(sizes))
         meta.put(connection, meta.SITE_FINGERPRINT, print_now)
         meta.put(connection, meta.SITE_SEQ, str(seq))
     return written, removed, len(named) - len(written)
+
+
+def sizes_of(connection: Connection) -> dict[str, int]:
+    """The files that were written, name -> bytes."""
+    found: dict[str, int] = json.loads(meta.get(connection, meta.SITE_FILES) or "{}")
+    return found
 
 
 def _fixed(

@@ -28,7 +28,7 @@ from pipeline.publish.jsonfeed import build_json
 from pipeline.publish.moulds import cast
 from pipeline.publish.page import feed_page
 from pipeline.publish.places import Place, open_place, with_twins
-from pipeline.publish.sitewide import publish_sitewide
+from pipeline.publish.sitewide import publish_sitewide, sizes_of
 from pipeline.publish.targets import FORMAT, Target, fingerprint, page_of
 from pipeline.render.pages import Pages
 from pipeline.store import changes, digests, feed_entries, feed_versions, feeds, meta
@@ -95,7 +95,7 @@ class _Run:
         with self._store.read() as connection:
             was, _, seq = meta.get(connection, meta.PUBLISHED).partition(" ")
             latest = changes.latest(connection)
-            sizes = feeds.sizes(connection) if (was, seq) == (setting, str(latest)) else None
+            sizes = feeds.sizes(connection) | sizes_of(connection) if (was, seq) == (setting, str(latest)) else None
         if sizes is not None and not slugs and not self._everything and not self._place.differing(sizes):
             self._done.unchanged = len(sizes)
             return self._done
@@ -161,9 +161,9 @@ class _Run:
             with self._store.read() as connection:
                 stale |= feed_entries.affected(connection, min(behind))
         sizes = {name: size for t in targets if t.state.id not in stale for name, size in t.state.files.items()}
-        odd = {name.rpartition("/")[0] for name in self._place.differing(sizes)}
-        # whoever took a main file away may have taken archives, too
-        self._meddled = {t.state.id for t in targets if odd and not odd.isdisjoint(t.folders)}
+        odd = set(self._place.differing(sizes))
+        # whoever took one file away may have taken archives, too
+        self._meddled = {t.state.id for t in targets if odd and not odd.isdisjoint(t.state.files)}
         return stale | self._meddled
 
     def _build(self, target: Target) -> None:
@@ -179,7 +179,7 @@ class _Run:
         sheets = Sheets(target, self._page_of(state.id), self._imprint, state.entries, size)
         if sheets.page.complete and not sheets.complete:
             self._done.notes.append(f"feed {target.slug}: has too many entries to be complete, and archives instead")
-        self._archives(sheets, anew=anew or size != state.archive_size)
+        newest = self._archives(sheets, anew=anew or size != state.archive_size)
         document = subscription_document(self._store, sheets, self._done.notes)
         files = _documents(document)
         page = self._page(target, document)
@@ -187,18 +187,24 @@ class _Run:
         named = with_twins(named, self._config.publish.compress)
         self._put(named)
         # a twin that a file has no more, say: servers would go on sending the old words
-        self._remove(name for name in target.state.files if name not in named)
+        self._remove(name for name in target.state.files
+                     if name not in named and name.rpartition("/")[0] in target.folders)
         if anew or self._everything:
             self._sweep(target, sheets, named)
         mended = target.slug not in self._done.failed
-        self._record(target, sheets, document, print_now if mended else "", files, named, anew=anew)
+        sizes = newest | {name: len(data) for name, data in named.items()}
+        self._record(target, sheets, document, print_now if mended else "", files, sizes, anew=anew)
 
-    def _archives(self, sheets: Sheets, *, anew: bool) -> None:
+    def _archives(self, sheets: Sheets, *, anew: bool) -> dict[str, int]:
+        """A file of the newest, and its size: where that is gone, somebody took archives away."""
         state = sheets.target.state
-        if sheets.complete:
-            return
+        if not sheets.archived:
+            return {}
+        last = sheets.archived // sheets.size
+        watched = f"{sheets.target.slug}/{volumes.folder(last, sheets.size)}{RSS_FILE}"
+        newest = {watched: state.files[watched]} if watched in state.files else {}
         if anew or self._everything or state.id in self._meddled:
-            numbers = list(range(sheets.archived // sheets.size, 0, -1))
+            numbers = list(range(last, 0, -1))
         else:
             with self._store.read() as connection:
                 changed = feed_entries.changed_positions(connection, state.id, state.built_seq, sheets.archived)
@@ -208,6 +214,9 @@ class _Run:
             files = {f"{sheets.target.slug}/{document.volume.folder}{name}": data
                      for name, data in _documents(document).items()}
             self._put(with_twins(files, self._config.publish.compress))
+            if number == last:
+                newest[watched] = len(files[watched])
+        return newest
 
     def _page(self, target: Target, document: Document) -> dict[str, bytes]:
         """The page for people. Where the operator's template is broken that is said, and ours takes its place: the page
@@ -227,7 +236,7 @@ class _Run:
 
     def _below(self, target: Target) -> list[int]:
         """The feeds of its topics."""
-        if target.topic or not target.feed.per_topic:
+        if not target.splits:
             return []
         return [i for i, other in self._targets.items() if other.state.parent_id == target.state.id]
 
@@ -251,7 +260,7 @@ class _Run:
 
     def _record(
         self, target: Target, sheets: Sheets, document: Document, print_now: str, files: dict[str, bytes],
-        named: dict[str, bytes], *, anew: bool,
+        sizes: dict[str, int], *, anew: bool,
     ) -> None:
         etags = {name: etag(data) for name, data in files.items()}
         with self._store.write() as connection:
@@ -265,7 +274,7 @@ class _Run:
             feeds.record(
                 connection, target.state.id, fingerprint=print_now, built_seq=self._seq, archived=sheets.archived,
                 archive_size=sheets.size, updated_at=document.updated_at, folders=json.dumps(target.folders),
-                files=json.dumps({name: len(data) for name, data in named.items()}))
+                files=json.dumps(sizes))
 
     def _clear_ended(self) -> None:
         """Remove the files of feeds that are not published any more."""

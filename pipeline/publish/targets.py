@@ -31,6 +31,7 @@ class Target:
     state: FeedState
     feed: Feed
     topic: str = ""
+    named: tuple[str, ...] = ()   # topics of config.toml: their first article gets them a feed of their own
 
     @property
     def slug(self) -> str:
@@ -53,20 +54,27 @@ class Target:
 
     @property
     def selected(self) -> str:
-        """Of the rules by which articles enter."""
+        """Of the rules by which articles enter, and by which topics get feeds."""
         rules = self.feed.rules
-        return _digest(FORMAT, rules.topics, rules.sources, self.topic)
+        return _digest(FORMAT, rules.topics, rules.sources, self.topic, self.splits and self.named)
+
+    @property
+    def splits(self) -> bool:
+        """Whether its topics have feeds of their own."""
+        return self.feed.per_topic and not self.topic
 
 
 def targets(config: Config, states: Iterable[FeedState]) -> list[Target]:
     """The feeds that are published, those of topics behind their parents."""
     feeds = {feed.slug: feed for feed in config.feeds}
+    of_sources = {topic.casefold() for source in config.sources for topic in source.topics}
     found: list[Target] = []
     by_id: dict[int, Feed] = {}
     for state in states:
         if state.ended_at is None and state.parent_id is None and state.slug in feeds:
-            by_id[state.id] = feeds[state.slug]
-            found.append(Target(state, feeds[state.slug]))
+            feed = by_id[state.id] = feeds[state.slug]
+            named = of_sources.union(feed.rules.topics) - {"*"} if feed.per_topic else ()
+            found.append(Target(state, feed, named=tuple(sorted(named))))
         elif state.ended_at is None and state.parent_id in by_id and by_id[state.parent_id].per_topic:
             found.append(Target(state, by_id[state.parent_id], state.topic))
     return found

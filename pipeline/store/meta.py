@@ -19,6 +19,7 @@ PUBLISHED = "published"   # configuration, templates and change that all feed fi
 TAG_AUTHORITY = "tag_authority"   # the host that stands in the ids of what was published
 SITE_FINGERPRINT = "site_fingerprint"   # of what the files were built by that belong to no feed
 SITE_SEQ = "site_seq"                   # and the change up to which they tell everything
+SITE_FILES = "site_files"               # JSON: name -> bytes, so that a file that is gone is seen
 KEY_FINGERPRINT = "key_fingerprint"
 
 

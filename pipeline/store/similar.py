@@ -169,6 +169,17 @@ def of_article(connection: Connection, article_id: int, limit: int = 50) -> list
                                               likenesses.c.other_id == article_id))
 
 
+def merged_late(connection: Connection, article_ids: Collection[int]) -> set[int]:
+    """Those that the operator made one story with another after they had been accepted: each was seen on its own."""
+    found: set[int] = set()
+    for chunk in chunks(sorted(article_ids)):
+        for column in (likenesses.c.article_id, likenesses.c.other_id):
+            query = select(articles.c.id).join(likenesses, column == articles.c.id).where(
+                articles.c.id.in_(chunk), likenesses.c.state == MERGED, likenesses.c.at >= articles.c.accepted_at)
+            found.update(connection.execute(query).scalars())
+    return found
+
+
 def merge(connection: Connection, one: int, other: int, now: datetime) -> list[int]:
     """Make one story of two, whole: the ids of all that tell it. Nobody who was told one of them is told another.
 

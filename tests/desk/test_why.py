@@ -71,9 +71,9 @@ def person(**values: Any) -> PersonFacts:
         (article(status=ArticleStatus.HELD, reason="90 at once"), "It is held: 90 at once."),
         (article(status=ArticleStatus.HELD, reason='held by the rule "x"'), 'It is held by the rule "x". No feed'),
         (article(status=ArticleStatus.HELD), "broadsheet articles release 7"),
-        (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn. Feeds that had it say so;"),
+        (article(status=ArticleStatus.WITHDRAWN), "It was withdrawn. No feed, digest or page shows it any more."),
         (article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW + timedelta(days=1), reason="a hoax"),
-         "Accepted on 1 June 2026 at 08:00 as number 7.\nIt was withdrawn on 2 June 2026 at 08:00: a hoax. Feeds"),
+         "Accepted on 1 June 2026 at 08:00 as number 7.\nIt was withdrawn on 2 June 2026 at 08:00: a hoax. No feed,"),
         (article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW, accepted_seq=0), "08:00.\nIt was withdrawn on 1 "),
         (article(correction="In May", corrected_at=NOW),
          "Readers see your correction of 1 June 2026 at 08:00: In May."),
@@ -104,7 +104,10 @@ def test_what_was_withdrawn_is_nowhere_and_comes_to_nobody() -> None:
     gone = article(status=ArticleStatus.WITHDRAWN, withdrawn_at=NOW, correction="In May.", corrected_at=NOW)
     assert "all: no, it was withdrawn." in story(gone, feeds=(FeedFacts("all", Rules(topics=("health",)), 0, 5),))
     entered = FeedFacts("all", Rules(), 0, 5, entered=True)
-    assert "all: no, it was withdrawn; the feed says so" in story(gone, feeds=(entered,))
+    assert "all: no, it was withdrawn; whoever had it from there is told so." in story(gone, feeds=(entered,))
+    hidden = FeedFacts("all", Rules(), 0, 5, "The other", entered=True)
+    assert 'all: no, it was withdrawn; "The other" tells the same story there.' in story(gone, feeds=(hidden,))
+    assert 'article 8 of "desk", which was withdrawn.' in story(siblings=(article(), replace(gone, id=8)))
     stood = NewsletterFacts("lantern", Rules(), (DigestFacts("d1", DigestStatus.DONE),), people=1, waiting=1)
     told = story(gone, newsletters=(stood, NewsletterFacts("beacon", Rules(), people=1, waiting=1)))
     assert "lantern: it stood in the digest d1, which is done.\nbeacon: no, it was withdrawn." in told

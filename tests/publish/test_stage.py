@@ -20,7 +20,7 @@ from pipeline.collect.identify import make_draft
 from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import Found, Show
 from pipeline.publish.documents import articles_of
-from pipeline.store import articles, changes, feeds, sources
+from pipeline.store import articles, changes, feeds, similar, sources
 from pipeline.store.articles import Acceptance
 from pipeline.store.schema import articles as rows
 from pipeline.store.schema import feed_entries
@@ -122,6 +122,29 @@ def test_a_file_that_is_gone_comes_back(site) -> None:
     (site.folder / "feeds/all/atom.xml").unlink()
     (site.folder / "feeds/few/rss.xml").write_text("somebody's hand")
     assert names(publish_all(site.app)) == ["all/atom.xml", "few/rss.xml"]
+
+
+@pytest.mark.parametrize("name", ["index.html", "robots.txt", "feeds.opml", "sitemap.xml", "sitemaps/articles-1.xml"])
+def test_a_file_of_no_single_feed_comes_back(site, name: str) -> None:
+    publish_all(site.app)
+    before = read(site, name)
+    (site.folder / "feeds" / name).unlink()
+    assert names(publish_all(site.app)) == [name]
+    assert read(site, name) == before
+    assert names(publish_all(site.app)) == []
+    (site.folder / "feeds" / name).unlink()
+    site.accept(["Article four"])  # what is new comes too, and the lost one with it
+    assert name in names(publish_all(site.app))
+
+
+def test_the_whole_folder_comes_back(site) -> None:
+    import shutil
+
+    publish_all(site.app)
+    before = {name: (site.folder / "feeds" / name).read_bytes() for name in files(site)}
+    shutil.rmtree(site.folder / "feeds")
+    publish_all(site.app)
+    assert {name: (site.folder / "feeds" / name).read_bytes() for name in files(site)} == before
 
 
 def test_one_broken_feed_stops_no_other(site) -> None:
@@ -349,9 +372,16 @@ def test_archives_come_back_with_a_feed_that_somebody_deleted(long_site) -> None
 
     accept(long_site, 1, 25)
     publish_all(long_site.app)
-    shutil.rmtree(long_site.folder / "feeds/all")
+    for lost in ("all", "all/archive", "all/archive/11-20"):
+        shutil.rmtree(long_site.folder / "feeds" / lost)
+        publish_all(long_site.app)
+        assert sorted(set(everything(long_site))) == sorted(f"Article {n}" for n in range(1, 26))
+        assert names(publish_all(long_site.app)) == []
+    accept(long_site, 26, 31)
     publish_all(long_site.app)
-    assert sorted(set(everything(long_site))) == sorted(f"Article {n}" for n in range(1, 26))
+    shutil.rmtree(long_site.folder / "feeds/all/archive")
+    publish_all(long_site.app)
+    assert sorted(set(everything(long_site))) == sorted(f"Article {n}" for n in range(1, 32))
 
 
 def test_who_was_hidden_behind_another_is_withdrawn_without_a_word(site) -> None:
@@ -361,6 +391,18 @@ def test_who_was_hidden_behind_another_is_withdrawn_without_a_word(site) -> None
     change(site, 3, status="withdrawn", withdrawn_at=site.now)
     publish_all(site.app)
     assert titles(site) == ["Article two", "Article one"], "no reader has seen it"
+
+
+def test_who_was_seen_before_another_hid_it_is_withdrawn_where_all_see_it(site) -> None:
+    publish_all(site.app)
+    with site.app.store.write() as connection:
+        similar.merge(connection, 2, 3, site.now)
+    publish_all(site.app)
+    assert titles(site) == ["Article two", "Article one"]
+    change(site, 3, status="withdrawn", withdrawn_at=site.now)
+    publish_all(site.app)
+    for name in ("all/rss.xml", "all/atom.xml"):
+        assert titles(site, name) == ["Withdrawn", "Article two", "Article one"]
 
 
 def test_mail_goes_out_where_feeds_can_not_be_built_at_all(site) -> None:
@@ -434,7 +476,7 @@ def test_each_topic_has_a_feed_of_its_own(make_site: Callable, basic_config: str
     assert there[1:] == ["city"]
     assert there[0].startswith("c-")
     assert titles(site, f"all/topic/{there[0]}/rss.xml") == ["Article 5", "Article 4", "Article 3"]
-    assert '<a href="../all/topic/city/index.html">city</a>' in read(site, "all/index.html")
+    assert '<a href="../all/topic/city/index.html"><bdi>city</bdi></a>' in read(site, "all/index.html")
     assert "all/topic/city/rss.xml" in read(site, "feeds.opml")
     site.advance(minutes=5)
     site.write("8.md", "Article 8", topic="rare")
@@ -448,6 +490,31 @@ def test_each_topic_has_a_feed_of_its_own(make_site: Callable, basic_config: str
     configure(site, "per_topic = false", "per_topic = true")
     publish_all(site.app)
     assert titles(site, "all/topic/city/rss.xml") == ["Article 2", "Article 1", "Article 0"]
+
+
+def test_topics_of_all_that_is_there_get_feeds_when_they_are_asked_for(make_site: Callable, basic_config: str) -> None:
+    site = make_site(basic_config)
+    for number, topic in enumerate(("city", "city", "city", "rare")):
+        site.write(f"{number}.md", f"Article {number}", topic=topic)
+    site.run()
+    assert not (site.folder / "feeds/all/topic").exists()
+    configure(site, FEEDS, FEEDS + "\nper_topic = true")
+    publish_all(site.app)
+    assert titles(site, "all/topic/city/rss.xml") == ["Article 2", "Article 1", "Article 0"]
+    assert not (site.folder / "feeds/all/topic/rare").exists()
+    configure(site, 'slug = "desk"', 'slug = "desk"\ntopics = ["Rare"]')
+    publish_all(site.app)
+    assert titles(site, "all/topic/rare/rss.xml") == ["Article 3"], "it needs no three articles any more"
+
+
+def test_many_long_articles_are_one_note_however_many_topics_they_have(make_site: Callable, basic_config: str) -> None:
+    site = make_site(basic_config.replace(FEEDS, FEEDS + "\nper_topic = true"))
+    for number in range(4):
+        site.write(f"{number}.md", f"Article {number}", "Long words. " * 36_000, topic="one, two, three")
+    done = site.run().published
+    notes = [note for note in done.notes if "only their summaries" in note]
+    assert len(notes) == 2, notes
+    assert [note.partition(":")[0] for note in notes] == ["feed all", "feed all"]
 
 
 def test_a_renamed_feed_keeps_its_ids_and_its_old_address(site) -> None:
