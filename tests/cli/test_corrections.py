@@ -138,6 +138,20 @@ def test_it_is_withdrawn_though_feeds_can_not_be_built_now(broadsheet: Run, site
     assert "Quaggas" not in feed(site)
 
 
+def test_who_is_hidden_behind_another_is_dealt_with_in_true_words(broadsheet: Run, site: Any) -> None:
+    one, two = number(site, "Article one"), number(site, "Article two")
+    broadsheet(site, "articles", "merge", str(one), str(two))
+    said = broadsheet(site, "articles", "correct", str(two), "In May, not in March.")
+    assert f'Feeds show {one} "Article one", which tells the same story and came first' in said.all
+    assert "puts it into its page" in said.all
+    said = broadsheet(site, "articles", "withdraw", str(two), "--yes")
+    assert "1 article withdrawn." in said.all
+    assert "readers that have it show" not in said.all
+    why = broadsheet(site, "why", str(two)).out
+    assert 'all: no, it was withdrawn; "Article one" tells the same story there.' in why
+    assert f'article {two} of "desk", which was withdrawn.' in broadsheet(site, "why", str(one)).out
+
+
 def test_it_asks_before_it_withdraws(broadsheet: Run, site: Any, somebody: Callable[[str], None]) -> None:
     one = number(site, "Article one")
     for args in ((), ("--json",)):

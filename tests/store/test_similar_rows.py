@@ -14,6 +14,7 @@ from sqlalchemy import select
 from pipeline.errors import UsageError
 from pipeline.store import articles, similar
 from pipeline.store.schema import article_bands, likenesses
+from pipeline.store.schema import articles as rows
 
 
 def stories(book: Any) -> dict[int, int]:
@@ -51,6 +52,17 @@ def test_two_articles_become_one_story_called_after_the_older(book: Any) -> None
     assert merge(book, c, b) == [b, c]
     assert stories(book) == {a: a, b: b, c: b}
     assert states(book) == {(c, b): "merged"}
+
+
+def test_who_was_seen_before_they_became_one_story(book: Any) -> None:
+    a, b, c, d = book.accept(4)
+    book.now += timedelta(minutes=1)
+    merge(book, a, b)
+    suggest(book, (d, c, 70))
+    with book.store.write() as connection:  # held when it was merged, and let in later
+        connection.execute(rows.update().where(rows.c.id == a).values(accepted_at=book.now + timedelta(minutes=1)))
+        assert similar.merged_late(connection, [a, b, c, d]) == {b}
+        assert similar.merged_late(connection, []) == set()
 
 
 def test_whole_stories_join(book: Any) -> None:
