@@ -37,7 +37,7 @@ def articles_withdraw(
 
     The database keeps their words, for `why`; `sources block SLUG --purge` clears those of a whole source there, too.
     """
-    from pipeline.desk.corrections import hidden_behind
+    from pipeline.desk.corrections import was_seen
     from pipeline.desk.takedown import foretell_withdrawal, named_articles, withdraw
     from pipeline.model.articles import ArticleStatus
 
@@ -54,8 +54,7 @@ def articles_withdraw(
             terminal.result({"withdrawn": [], "before": before})
             terminal.next(f"`broadsheet why {before[0]}` tells when and why it was.")
             return
-        was_out = any(article.status is ArticleStatus.ACCEPTED and hidden_behind(app, article) is None
-                      for article in wanted)
+        was_out = any(was_seen(app, article) for article in wanted)
         _announce(terminal, wanted, foretell_withdrawal(app, wanted))
         takedowns.ask(terminal, "articles withdraw", "Withdraw it?" if len(wanted) == 1 else "Withdraw them?", yes=yes)
         done = withdraw(app, wanted, reason)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pipeline.app import App
 from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus
-from pipeline.store import articles, corrections
+from pipeline.publish.documents import hidden_by
+from pipeline.store import articles, corrections, similar
 from pipeline.text.legal import legal_text, one_line
 
 MAX_NOTE = 1_000   # characters
@@ -28,12 +29,20 @@ def clear(app: App, number: int) -> tuple[Article, bool]:
 
 
 def hidden_behind(app: App, article: Article) -> Article | None:
-    """The article that feeds show of its story, if that is another: it was accepted first."""
+    """An article that feeds show of its story, if none of them shows this one: it was accepted first."""
     with app.store.read() as connection:
-        told = [a for a in articles.siblings(connection, [article.story], article.accepted_seq)
-                if a.status is ArticleStatus.ACCEPTED]
-    first = min(told, key=lambda a: a.accepted_seq, default=article)
-    return first if first.id != article.id else None
+        took_it = [feed for feed in app.config.feeds if feed.rules.match(article)]
+        behind = [hidden_by(connection, feed, article) for feed in took_it]
+    return next((first for first in behind if first), None) if all(behind) else None
+
+
+def was_seen(app: App, article: Article) -> bool:
+    """Whether readers may have it from a feed."""
+    if article.status is not ArticleStatus.ACCEPTED:
+        return False
+    with app.store.read() as connection:
+        merged = similar.merged_late(connection, [article.id])
+    return bool(merged) or hidden_behind(app, article) is None
 
 
 def clean(words: str) -> str:

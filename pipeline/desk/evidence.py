@@ -24,7 +24,7 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus, Window
 from pipeline.model.subscribers import Subscription
 from pipeline.publish import volumes
-from pipeline.publish.documents import articles_of
+from pipeline.publish.documents import articles_of, hidden_by
 from pipeline.store import (
     Connection,
     Row,
@@ -114,15 +114,15 @@ def _feed(app: App, article: Article, slug: str) -> FeedFacts:
     except StoreError:  # not declared yet: it was never built
         shown = []
     ids = [a.id for a in shown]
-    teller = next((a.title for a in shown if a.story == article.story and a.id != article.id), "")
     with app.store.read() as connection:
         state = feeds.state(connection, slug)
         position = feed_entries.position_of(connection, state.id, article.id) if state else 0
+        teller = hidden_by(connection, feed, article)
     folder = ""
     if state is not None and 0 < position <= state.archived:
         folder = f"feeds/{slug}/{volumes.folder(volumes.number_of(position, state.archive_size), state.archive_size)}"
     place = ids.index(article.id) + 1 if article.id in ids else 0
-    return FeedFacts(slug, feed.rules, place, len(ids), teller, folder, position > 0)
+    return FeedFacts(slug, feed.rules, place, len(ids), teller.title if teller else "", folder, position > 0)
 
 
 def _newsletter(connection: Connection, article: Article, newsletter: Newsletter) -> NewsletterFacts:

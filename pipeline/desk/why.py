@@ -255,7 +255,8 @@ def _story(facts: Facts) -> list[str]:
         return []
     named = "; ".join(f'article {a.id} of "{a.source}"'
                       + (", which was withdrawn" if a.status is ArticleStatus.WITHDRAWN else "") for a in others)
-    first = min(facts.siblings, key=lambda a: (a.accepted_seq or 10**12, a.id))
+    there = [a for a in facts.siblings if a.status is not ArticleStatus.WITHDRAWN]
+    first = min(there, key=lambda a: (a.accepted_seq or 10**12, a.id), default=facts.article)
     lines = [f"It tells the same story as {named}."]
     if first.id != facts.article.id:
         lines.append(f"Article {first.id} came first; where both would stand, only that one does.")

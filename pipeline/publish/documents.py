@@ -9,7 +9,7 @@ from pipeline.config import Feed
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.feeds import Document, Entry, FeedPage
 from pipeline.publish import volumes
-from pipeline.publish.choose import Subscription, shown
+from pipeline.publish.choose import Filter, Subscription, shown
 from pipeline.publish.entries import Imprint, entries_of, tombstone
 from pipeline.publish.targets import Target
 from pipeline.store import Connection, articles, feed_entries, feeds, similar, stories
@@ -81,6 +81,21 @@ def articles_of(store: Store, feed: Feed) -> list[Article]:
         rows = _chosen(connection, Target(state, feed), state.entries, archived, complete=feed.complete)
         known = articles.by_ids(connection, [row.id for row in rows if row.status is ArticleStatus.ACCEPTED])
         return stories.with_also(connection, [known[row.id] for row in rows if row.id in known])
+
+
+def hidden_by(connection: Connection, feed: Feed, article: Article) -> Article | None:
+    """The article that a feed shows of the same story, where that is another one. Nobody hides one that was withdrawn
+    and had been seen before."""
+    state = feeds.state(connection, feed.slug)
+    if state is None:
+        return None
+    wanted, told = Filter(feed.rules), feed_entries.tellers(connection, state.id, [article.story])
+    first = next((row for row in told.get(article.story, ()) if wanted.match(row)), None)
+    if first is None or first.id == article.id or first.accepted_seq > article.accepted_seq:
+        return None
+    if article.status is ArticleStatus.WITHDRAWN and similar.merged_late(connection, [article.id]):
+        return None
+    return articles.by_id(connection, first.id)
 
 
 def _chosen(connection: Connection, target: Target, entries: int, archived: int, *, complete: bool) -> list[EntryRow]:

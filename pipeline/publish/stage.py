@@ -99,6 +99,9 @@ class _Run:
         if sizes is not None and not slugs and not self._everything and not self._place.differing(sizes):
             self._done.unchanged = len(sizes)
             return self._done
+        if was and was != setting:  # until everything is built by this one, some may be built by either
+            with self._store.write() as connection:
+                meta.remove(connection, meta.PUBLISHED)
         self._seq, targets = enrol(self._store, self._config, self._now, self._done.notes)
         self._clear_ended()
         self._imprint = self._make_imprint()

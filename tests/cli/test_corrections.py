@@ -13,7 +13,8 @@ import pytest
 from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import Article
 from pipeline.model.deliveries import DeliveryState
-from pipeline.store import articles, ledger, meta
+from pipeline.store import articles, changes, ledger, meta
+from pipeline.store.schema import articles as rows
 
 Run = Callable[..., Any]
 
@@ -140,7 +141,9 @@ def test_it_is_withdrawn_though_feeds_can_not_be_built_now(broadsheet: Run, site
 
 def test_who_is_hidden_behind_another_is_dealt_with_in_true_words(broadsheet: Run, site: Any) -> None:
     one, two = number(site, "Article one"), number(site, "Article two")
-    broadsheet(site, "articles", "merge", str(one), str(two))
+    with site.app.store.write() as connection:  # as if it had come as another telling of the first
+        connection.execute(rows.update().where(rows.c.id == two).values(story_id=one))
+        changes.touch(connection, [two])
     said = broadsheet(site, "articles", "correct", str(two), "In May, not in March.")
     assert f'Feeds show {one} "Article one", which tells the same story and came first' in said.all
     assert "puts it into its page" in said.all
@@ -294,3 +297,29 @@ def test_a_correction_mails_nobody_and_leaves_no_gap(broadsheet: Run, site: Any)
             covered = [(r.from_seq, r.cut_seq) for r in ledger.of_subscription(connection, who)
                        if r.state == DeliveryState.SENT]
             assert all(a[1] == b[0] for a, b in pairwise(covered)), covered
+
+
+def test_each_feed_is_asked_what_hides_an_article(broadsheet: Run, copy_site: Any, basic_config: str) -> None:
+    """The one that tells the story may stand in an archive, and a feed may not have it at all."""
+    def fill(site: Any) -> None:
+        for count in range(1, 16):
+            site.write(f"{count:02}.md", f"Article {count:02}", topic="city" if count != 2 else "sea")
+        site.run()
+
+    feeds = ('[[feeds]]\nslug = "all"\ntitle = "Everything"\nselect = { limit = 10 }\n'
+             '[[feeds]]\nslug = "town"\ntitle = "Town"\nselect = { topics = ["city"], limit = 10 }')
+    site = copy_site(fill, basic_config.replace('[[feeds]]\nslug = "all"\ntitle = "Everything"', feeds))
+    one, two, last = (number(site, f"Article {n}") for n in ("01", "02", "15"))
+    broadsheet(site, "articles", "merge", str(two), str(last))
+    broadsheet(site, "publish")
+    why = broadsheet(site, "why", str(last)).out
+    assert 'all: no, "Article 02" tells the same story there.' in why
+    assert "town: yes, number " in why
+    said = broadsheet(site, "articles", "correct", str(last), NOTE).all
+    assert "puts it into the feeds" in said
+    assert "which tells the same story" not in said
+    said = broadsheet(site, "articles", "withdraw", str(last), "--yes").all
+    assert "readers that have it show" in said
+    assert "all: no, it was withdrawn; whoever had it from there is told so." in broadsheet(site, "why", str(last)).out
+    assert "Withdrawn" in (site.folder / "feeds/all/rss.xml").read_text()
+    assert "came first" not in broadsheet(site, "why", str(one)).out

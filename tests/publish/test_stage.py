@@ -173,6 +173,25 @@ def test_a_broken_page_template_costs_the_page_alone(site) -> None:
     assert read(site, "all/index.html") == "<p>Everything</p>"
 
 
+def test_a_configuration_that_was_tried_and_taken_back_leaves_nothing(site) -> None:
+    """Of one feed alone, or where another could not be built: the next time all are looked at."""
+    publish_all(site.app)
+    before = {name: (site.folder / "feeds" / name).read_bytes() for name in files(site)}
+    for slugs in (["all"], []):
+        configure(site, 'title = "Everything"', 'title = "Tried"')
+        (site.folder / "feeds/few/rss.xml").unlink()
+        (site.folder / "feeds/few/rss.xml").mkdir()
+        (site.folder / "feeds/few/rss.xml/x").touch()
+        publish_all(site.app, slugs)
+        assert "Tried" in read(site, "all/rss.xml")
+        (site.folder / "feeds/few/rss.xml/x").unlink()
+        (site.folder / "feeds/few/rss.xml").rmdir()
+        configure(site, 'title = "Tried"', 'title = "Everything"')
+        publish_all(site.app)
+        assert {name: (site.folder / "feeds" / name).read_bytes() for name in files(site)} == before
+        assert names(publish_all(site.app)) == []
+
+
 def test_only_those_that_are_named(site) -> None:
     assert {p.parts[0] for p in publish_all(site.app, ["few"]).written} == {"few"}
 
