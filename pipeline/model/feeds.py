@@ -22,6 +22,9 @@ INDEX_FILE = "index.html"
 MEDIA_TYPES = {RSS_FILE: "application/rss+xml", ATOM_FILE: "application/atom+xml", JSON_FILE: "application/feed+json",
                INDEX_FILE: "text/html"}
 
+TWINS = {"gzip": ".gz", "br": ".br"}
+"""HTTP's name of a coding -> what the name of a file's packed twin ends in"""
+
 
 @dataclass(frozen=True, slots=True)
 class Podcast:
@@ -140,3 +143,11 @@ class Document:
         if self.not_before is not None:
             times.append(self.not_before)
         return max(times, default=self.page.created_at)
+
+
+def plain_name(name: str) -> tuple[str, str]:
+    """The name of the file whose packed twin this one is, and the coding; its own name and "" where it is none."""
+    for coding, suffix in TWINS.items():
+        if name.endswith(suffix):
+            return name.removesuffix(suffix), coding
+    return name, ""

@@ -23,3 +23,7 @@ def brotlied(data: bytes) -> bytes:
     """For text."""
     packed: bytes = brotli.compress(data, mode=brotli.MODE_TEXT, quality=BROTLI_QUALITY)
     return packed
+
+
+PACKERS = {"gzip": gzipped, "br": brotlied}
+"""HTTP's name of a coding -> what packs whole files so"""

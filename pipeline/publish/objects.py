@@ -16,7 +16,7 @@ from botocore.config import Config as S3Config
 
 from pipeline.config.shape import PublishS3
 from pipeline.errors import BroadsheetError
-from pipeline.model.feeds import MEDIA_TYPES
+from pipeline.model.feeds import MEDIA_TYPES, plain_name
 from pipeline.publish.write import parts
 
 CONNECT_TIMEOUT_S = 10
@@ -161,10 +161,7 @@ class Bucket:
 
 def headers_of(name: str) -> dict[str, str]:
     """What a file is served with, by its name."""
-    original, encoding = name, ""
-    for suffix, packed in ((".gz", "gzip"), (".br", "br")):
-        if name.endswith(suffix):
-            original, encoding = name.removesuffix(suffix), packed
+    original, encoding = plain_name(name)
     folders, _, file = original.rpartition("/")
     kind = MEDIA_TYPES.get(file) or _TYPES.get(file[file.rfind("."):], "application/octet-stream")
     archive = folders.count("/") >= 2 and folders.split("/")[-2] == "archive"   # <feed>/archive/<n>

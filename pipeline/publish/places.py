@@ -9,10 +9,10 @@ from typing import Protocol
 
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError
-from pipeline.net.encode import brotlied, gzipped
+from pipeline.model.feeds import TWINS
+from pipeline.net.encode import PACKERS
 from pipeline.publish.write import Folder
 
-TWINS = {"gzip": (".gz", gzipped), "br": (".br", brotlied)}
 PACKED = (".xml", ".json", ".html", ".opml", ".txt")
 MIN_PACKED_BYTES = 200
 """What is not larger fits into one packet either way."""
@@ -66,6 +66,5 @@ def with_twins(files: Mapping[str, bytes], kinds: Sequence[str]) -> dict[str, by
         found[name] = data
         if len(data) > MIN_PACKED_BYTES and name.endswith(PACKED):
             for kind in kinds:
-                suffix, packed = TWINS[kind]
-                found[name + suffix] = packed(data)
+                found[name + TWINS[kind]] = PACKERS[kind](data)
     return found

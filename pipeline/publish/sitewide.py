@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 from pipeline.config import Config
-from pipeline.model.feeds import INDEX_FILE, FeedPage
+from pipeline.model.feeds import INDEX_FILE, TWINS, FeedPage, plain_name
 from pipeline.model.newsletters import PUBLIC, Digest
 from pipeline.publish import lists
 from pipeline.publish.page import feeds_page
@@ -130,14 +130,13 @@ def _left_over(config: Config, place: Place, maps: Sequence[str]) -> list[str]:
     wanted = {*maps, INDEX_FILE, lists.OPML_FILE, lists.ROBOTS_FILE, lists.SITEMAP_FILE}
     if config.publish.sources_opml:
         wanted.add(lists.SOURCES_FILE)
-    packed = {suffix for suffix, kind in ((".gz", "gzip"), (".br", "br")) if kind in config.publish.compress}
     out = []
     candidates = [*place.names(lists.SITEMAPS.rstrip("/")), *(f"{name}{suffix}" for name in (
         INDEX_FILE, lists.OPML_FILE, lists.ROBOTS_FILE, lists.SITEMAP_FILE, lists.SOURCES_FILE)
-        for suffix in ("", ".gz", ".br"))]
+        for suffix in ("", *TWINS.values()))]
     for name in candidates:
-        plain = name.removesuffix(".gz").removesuffix(".br")
-        if plain not in wanted or (name != plain and name[len(plain):] not in packed):
+        plain, coding = plain_name(name)
+        if plain not in wanted or (coding and coding not in config.publish.compress):
             out.append(name)
     return out
 

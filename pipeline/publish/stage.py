@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError, TemplateError
-from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, RSS_FILE, Document, FeedPage
+from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, RSS_FILE, TWINS, Document, FeedPage, plain_name
 from pipeline.publish import volumes
 from pipeline.publish.delta import etag
 from pipeline.publish.documents import Sheets, archive_document, subscription_document
@@ -36,7 +36,6 @@ from pipeline.store.engine import Store
 
 DOCUMENTS = (RSS_FILE, ATOM_FILE, JSON_FILE)
 TEMPLATES = "feeds"   # the folder that pages' templates are in, and their style sheet
-TWIN_SUFFIXES = ("", ".gz", ".br")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +257,7 @@ class _Run:
             self._remove(name for name in there if name not in main and name not in archives)
 
     def _suffixes(self) -> list[str]:
-        return ["", *(suffix for kind, suffix in (("gzip", ".gz"), ("br", ".br"))
-                      if kind in self._config.publish.compress)]
+        return ["", *(TWINS[coding] for coding in self._config.publish.compress)]
 
     def _record(
         self, target: Target, sheets: Sheets, document: Document, print_now: str, files: dict[str, bytes],
@@ -317,9 +315,7 @@ def _documents(document: Document) -> dict[str, bytes]:
 
 def _is_ours(name: str, folder: str) -> bool:
     """Whether a file in a feed's folder is one that publishing makes there, and not below a topic's."""
-    rest = name.removeprefix(f"{folder}/")
-    for suffix in TWIN_SUFFIXES[1:]:
-        rest = rest.removesuffix(suffix)
+    rest, _ = plain_name(name.removeprefix(f"{folder}/"))
     parent, _, file = rest.rpartition("/")
     if not parent:
         return file in (*DOCUMENTS, INDEX_FILE)

@@ -13,7 +13,7 @@ from pipeline.model.feeds import FeedPage, Podcast
 from pipeline.publish.choose import Filter
 from pipeline.publish.entries import feed_id, is_language
 from pipeline.store.feed_entries import EntryRow
-from pipeline.store.feeds import TOPIC, FeedState
+from pipeline.store.feeds import FeedState
 
 FORMAT = 1
 """To be raised when the same rows make other bytes: then every file is built anew."""
@@ -147,11 +147,6 @@ def topic_slug(topic: str) -> str:
     if plain and plain == topic and not _HASHED.fullmatch(plain):
         return plain
     return f"{plain or 'topic'}-{hashlib.sha256(topic.encode()).hexdigest()[:16]}"
-
-
-def parent_slug(slug: str) -> str:
-    """ "all" of "all/topic/python"."""
-    return slug.partition(TOPIC)[0]
 
 
 def _digest(*values: object) -> str:

@@ -7,19 +7,15 @@ from functools import lru_cache
 
 from pipeline.errors import BroadsheetError
 from pipeline.net.decode import Decoder
-from pipeline.net.encode import brotlied, gzipped
+from pipeline.net.encode import PACKERS
 
 PLAIN = ""
 GZIP = "gzip"
 BR = "br"
 
-TWINS = {GZIP: ".gz", BR: ".br"}
-"""The ends of the names of files that hold another's bytes in a coding."""
-
 MIN_BYTES = 500           # below this a coding saves no packet
 MAX_REMEMBERED = 200      # characters of a header; browsers need about 30
 
-_PACKERS = {GZIP: gzipped, BR: brotlied}
 _WEIGHT = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", re.IGNORECASE)
 _SUFFIX = re.compile(r'-(?:gzip|br)"$')
 
@@ -48,7 +44,7 @@ def untagged(etag: str) -> str:
 
 def compress(body: bytes, coding: str) -> bytes:
     """As the files' twins are made: the same bytes each time, so that an ETag says what it should."""
-    return _PACKERS[coding](body)
+    return PACKERS[coding](body)
 
 
 def holds(twin: bytes, coding: str, body: bytes) -> bool:

@@ -19,10 +19,11 @@ from typing import Any, Protocol
 
 from pipeline.app import App
 from pipeline.errors import BroadsheetError
+from pipeline.model.feeds import TWINS
 from pipeline.publish.places import open_place
 from pipeline.store import feeds
 from pipeline.web.answers import Content, content
-from pipeline.web.codings import TWINS, compress, holds
+from pipeline.web.codings import compress, holds
 from pipeline.web.memory import Memory
 
 MAX_PARTS = 6               # names in a path below feeds/: all/topic/python/archive/3/rss.xml

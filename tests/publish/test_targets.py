@@ -24,7 +24,6 @@ from pipeline.publish.targets import (
     fingerprint,
     new_topics,
     page_of,
-    parent_slug,
     targets,
     topic_slug,
 )
@@ -114,11 +113,6 @@ def test_topics_made_to_collide() -> None:
 ])
 def test_names_of_topics(topic: str, name: str) -> None:
     assert re.fullmatch(re.escape(name) + ("[0-9a-f]{16}" if name.endswith("-") else ""), topic_slug(topic))
-
-
-def test_a_topics_feed_knows_its_parent() -> None:
-    assert parent_slug("all/topic/python") == "all"
-    assert parent_slug("all") == "all"
 
 
 # --- which there are --------------------------------------------------------------------------------------
