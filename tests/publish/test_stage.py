@@ -635,6 +635,21 @@ def test_twins_are_there_where_asked_for_and_go_when_not(site) -> None:
     assert not [name for name in files(site) if name.endswith(".gz")]
 
 
+def test_twins_of_archives_and_lists_go_and_stay_too(long_site) -> None:
+    accept(long_site, 1, 12)
+    publish_all(long_site.app)
+    plain = set(files(long_site))
+    configure(long_site, "[[sources]]", '[publish]\ncompress = ["gzip", "br"]\n[[sources]]')
+    publish_all(long_site.app)
+    packed = files(long_site)
+    assert {"all/archive/1-10/rss.xml.gz", "all/archive/1-10/atom.xml.br", "index.html.gz"} < set(packed)
+    publish_all(long_site.app, everything=True)
+    assert files(long_site) == packed, "none is removed and written again"
+    configure(long_site, '[publish]\ncompress = ["gzip", "br"]\n', "")
+    publish_all(long_site.app)
+    assert set(files(long_site)) == plain
+
+
 def test_files_from_before_this_version_are_taken_over(site) -> None:
     """A database of the version before: articles with no number of change, feeds that know of no entries."""
     publish_all(site.app)
