@@ -41,7 +41,8 @@ TABLES: dict[str, type[shape.Table]] = {
     "[site]": shape.Site, "[store]": shape.Store, "[paths]": shape.Paths, "[[sources]]": shape.Source,
     "[[feeds]]": shape.Feed, "[feeds.podcast]": shape.FeedPodcast, "select of a feed": shape.FeedSelect,
     "[publish]": shape.Publish, "[publish.s3]": shape.PublishS3, "[[newsletters]]": shape.Newsletter,
-    "select of a newsletter": shape.NewsletterSelect, "[[newsletters.schedules]]": shape.NewsletterSchedule,
+    "select of a newsletter": shape.NewsletterSelect, "review of a newsletter": shape.Review,
+    "[[newsletters.schedules]]": shape.NewsletterSchedule,
     "[mail]": shape.Mail, "[mail.smtp]": shape.Smtp, "[web]": shape.Web, "[collect]": shape.Collect,
     "[operator]": shape.Operator,
 }

@@ -37,9 +37,9 @@ from pipeline.config.values import (
     split_listen,
     split_mailbox,
 )
-from pipeline.model.articles import Show
+from pipeline.model.articles import Images, Show
 from pipeline.model.runs import CatchUp
-from pipeline.model.selection import Rules
+from pipeline.model.selection import Group, Order, Rules
 from pipeline.model.sources import SourceKind
 from pipeline.schedules import Schedule, parse_schedule
 
@@ -117,6 +117,7 @@ class Source(Table):
     allow_networks: tuple[Network, ...] = ()
     flood: Annotated[StrictInt, Field(ge=1, le=100_000)] = 50
     language: Language | None = None
+    images: Annotated[Images, one_of("own", "none", "remote")] | None = None   # None: what the newsletter says
     former: tuple[Slug, ...] = ()
 
     @model_validator(mode="before")
@@ -184,10 +185,16 @@ class NewsletterSelect(FeedSelect):
 
     limit: Count = 20
     min_articles: Count = 1
+    include: tuple[Rule, ...] = ()         # words, or /regular expressions/: only articles with one of them
+    exclude: tuple[Rule, ...] = ()         # never articles with one of them
+    max_age: Annotated[timedelta, span(MINUTE)] | None = None   # of its date, at the slot's time
 
-    @property
-    def rules(self) -> Rules:
-        return Rules(_folded(self.topics), self.sources, self.limit, self.per_source, self.min_articles)
+
+class Review(Table):
+    """`review = {…}`: the draft is there so long before its slot, and what happens where nobody says a word."""
+
+    before: Annotated[timedelta, span(MINUTE)]
+    silence: Annotated[Literal["send", "hold"], one_of("send", "hold")] = "send"
 
 
 class NewsletterSchedule(Table):
@@ -220,6 +227,14 @@ class Newsletter(Table):
     description: Line = ""
     subject: Title = SUBJECT               # a template
     select: NewsletterSelect = NewsletterSelect()
+    order: Annotated[Order, one_of("date", "source", "score")] = Order.DATE
+    group: Annotated[Group, one_of("none", "topic", "source")] = Group.NONE
+    contents: Annotated[StrictInt, Field(ge=0, le=1000)] = 6   # articles from which on a table of contents stands
+    corrections: Annotated[Literal["none", "noted", "changed"], one_of("none", "noted", "changed")] = "noted"
+    review: Review | None = None
+    images: Annotated[Images, one_of("own", "none", "remote")] = Images.OWN
+    language: Language | None = None       # None: the site's
+    languages: tuple[Language, ...] = ()   # further ones that a subscriber may pick
     template: Slug = "digest"
     when_empty: Annotated[Literal["skip"], one_of("skip")] = "skip"
     on_uncertain: Annotated[Literal["leave", "resend"], one_of("leave", "resend")] = "leave"
@@ -228,7 +243,12 @@ class Newsletter(Table):
 
     @property
     def rules(self) -> Rules:
-        return self.select.rules
+        select = self.select
+        return Rules(
+            _folded(select.topics), select.sources, select.limit, select.per_source, select.min_articles,
+            include=select.include, exclude=select.exclude,
+            max_age_s=int(select.max_age.total_seconds()) if select.max_age else 0, order=self.order,
+            group=self.group, contents=self.contents)
 
     @property
     def default_schedule(self) -> NewsletterSchedule:
@@ -351,5 +371,5 @@ class Document(Table):
 
 __all__ = [
     "Collect", "Document", "Feed", "FeedPodcast", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule",
-    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Site", "Smtp", "Source", "Store", "Table", "Web",
+    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source", "Store", "Table", "Web",
 ]

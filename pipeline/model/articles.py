@@ -25,6 +25,14 @@ class Show(StrEnum):
     FULL = "full"        # everything: our own, or where the operator has the right
 
 
+class Images(StrEnum):
+    """What becomes of an article's pictures in a digest."""
+
+    OWN = "own"        # fetched once, made small, served by us: opening a mail tells nobody else
+    NONE = "none"      # what they show, in words
+    REMOTE = "remote"  # from where they are: their servers learn who opens a mail, and when
+
+
 @dataclass(frozen=True, slots=True)
 class Enclosure:
     """A media file that belongs to an article (RSS 2.0 `<enclosure>`)."""

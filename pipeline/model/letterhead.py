@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.model.frozen import DigestPage
-from pipeline.model.selection import Rules
+from pipeline.model.selection import Group, Order, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Letterhead:
     def from_json(cls, values: Mapping[str, Any]) -> Letterhead:
         page = {**values["page"], "date": datetime.fromisoformat(values["page"]["date"])}
         rules: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["rules"].items()}
+        rules |= {"order": Order(rules.get("order", Order.DATE)), "group": Group(rules.get("group", Group.NONE))}
         return cls(**{**values, "page": DigestPage(**page), "rules": Rules(**rules)})
 
     def at(self, name: str, url: str, date: datetime) -> Letterhead:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from pipeline.model.articles import Article
@@ -40,15 +41,37 @@ class Candidate:
     told: bool = False       # it stood in an earlier digest of this newsletter
 
 
+class Order(StrEnum):
+    """Which article of a digest comes first."""
+
+    DATE = "date"       # the newest
+    SOURCE = "source"   # source by source, as `select.sources` names them
+    SCORE = "score"     # the one with most points
+
+
+class Group(StrEnum):
+    """What a digest's articles stand under."""
+
+    NONE = "none"
+    TOPIC = "topic"
+    SOURCE = "source"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """An operator's `select = {…}`. Empty tuples and "*" mean: any."""
+    """An operator's `select = {…}`, and how a digest is arranged. Empty tuples and "*" mean: any."""
 
     topics: tuple[str, ...] = ("*",)
     sources: tuple[str, ...] = ()
     limit: int = 20
     per_source: int = 0      # 0: as many as there are
     min_articles: int = 1
+    include: tuple[str, ...] = ()    # words or /regular expressions/: `compose.wanted` asks them
+    exclude: tuple[str, ...] = ()
+    max_age_s: int = 0               # 0: however old
+    order: Order = Order.DATE
+    group: Group = Group.NONE
+    contents: int = 0                # articles from which on a table of contents stands; 0: never
 
     def match(self, article: Sorted) -> bool:
         if self.sources and article.source not in self.sources:

@@ -5,8 +5,9 @@
     feeds -> feed_entries, feed_versions                                what was published where, and what it was
     newsletters -> schedules                                            what the config declared, and since when
     subscribers -> subscriptions -> subscription_events                 who was in an audience at any past moment
-    digests -> digest_articles, fragments, selections                   frozen content
+    digests -> digest_articles, digest_corrections, fragments, selections   frozen content
             -> batches -> deliveries                                    the ledger
+    pictures, link_checks                                               what was fetched for digests
     runs, workers, notices, meta, counters
 
 Three rules live in the database itself, so that no bug above can break them: a slot makes one digest
@@ -44,12 +45,22 @@ from pipeline.store.schema_collect import (
     robots,
     sources,
 )
+from pipeline.store.schema_compose import (
+    digest_articles,
+    digest_corrections,
+    digests,
+    fragments,
+    link_checks,
+    pictures,
+    selections,
+)
 
 __all__ = [
-    "article_bands", "article_revisions", "article_topics", "articles", "hub_subscriptions", "likenesses",
-    "metadata", "passed_over", "robots", "sources",
+    "article_bands", "article_revisions", "article_topics", "articles", "digest_articles", "digest_corrections",
+    "digests", "fragments", "hub_subscriptions", "likenesses", "link_checks", "metadata", "passed_over", "pictures",
+    "robots", "selections", "sources",
 ]
-# the tables are imported by name; those of collecting stand in a file of their own
+# the tables are imported by name; those of collecting and composing stand in files of their own
 
 meta = table("meta", Column("key", Text, primary_key=True), words("value"))
 
@@ -140,6 +151,7 @@ subscriptions = table(
     words("schedule"),
     words("zone"),               # "": the schedule's own
     words("language"),           # "": the newsletter's
+    Column("topics", JSON, nullable=False, server_default="[]"),   # the ones the person picked; none: all
     words("consent"),
     count("start_seq"),
     Column("created_at", Utc, nullable=False),
@@ -167,87 +179,6 @@ subscription_events = table(
 
 suppressions = table("suppressions", Column("address_key", Text, primary_key=True), words("reason"),
                       Column("at", Utc, nullable=False))
-
-# --- compose ---
-
-digests = table(
-    "digests",
-    identity(),
-    ref("newsletter_id", "newsletters"),
-    words("schedule"),            # slug, or "manual"
-    words("nominal"),
-    words("uid"),                 # random, given with the slot: Message-IDs follow from it, a reused id repeats none
-    words("status"),
-    words("reason"),
-    Column("due_at", Utc, nullable=False),
-    words("audience"),            # the schedule whose people it is for; "" = everyone of the newsletter
-    count("from_seq"),           # candidates reach back to here
-    count("public_from_seq"),    # where most people's windows start: the web page tells what came after
-    count("cut_seq"),
-    Column("capped", Boolean, nullable=False, server_default=text("false")),  # the reach was cut short
-    count("audience_seq"),       # the event up to which the audience counts
-    count("selected"),
-    words("nonce"),
-    Column("settings", JSON, nullable=False),  # headers and rules as of the freeze: a retry's bytes stay the same
-    Column("notes", JSON, nullable=False),     # what was left out or isolated, with reasons
-    Column("created_at", Utc, nullable=False),
-    Column("frozen_at", Utc),
-    Column("done_at", Utc),
-    UniqueConstraint("newsletter_id", "schedule", "nominal", name="uq_digests_slot"),
-    Index("ix_digests_status", "status", "due_at"),
-    **NEVER_REUSED,
-)
-
-digest_articles = table(
-    "digest_articles",
-    Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    ref("article_id", "articles"),
-    count("accepted_seq"),
-    count("story"),
-    words("source"),
-    words("source_title"),
-    words("title"),
-    words("summary"),
-    words("author"),
-    words("url"),
-    words("language"),
-    Column("topics", JSON, nullable=False),
-    Column("published_at", Utc, nullable=False),
-    Column("revision", Integer, nullable=False),
-    words("kind"),                # fresh: a candidate; earlier: only an older telling of a candidate's story
-    # it stood in an earlier frozen digest of this newsletter: whoever's window held it has been told the story
-    Column("told", Boolean, nullable=False),
-    Index("ix_digest_articles_article", "article_id"),
-)
-
-fragments = table(
-    "fragments",
-    Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
-    Column("language", Text, primary_key=True),   # "": the newsletter's
-    Column("ordinal", Integer, primary_key=True),
-    words("part"),
-    words("kind"),
-    words("name"),
-    words("scope"),
-    Column("article_id", Id),
-    words("body"),
-    Column("qp", LargeBinary, nullable=False),
-    words("sha256"),
-)
-
-selections = table(
-    "selections",
-    identity(),
-    ref("digest_id", "digests"),
-    words("language"),
-    Column("article_ids", JSON, nullable=False),
-    words("key"),
-    count("more"),
-    words("subject"),
-    words("preheader"),
-    UniqueConstraint("digest_id", "language", "key", name="uq_selections_key"),
-)
 
 # --- deliver ---
 

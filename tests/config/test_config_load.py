@@ -16,7 +16,7 @@ from pipeline.config.shape import Collect, Source, Table
 from pipeline.errors import UsageError
 from pipeline.model.articles import Show
 from pipeline.model.runs import CatchUp
-from pipeline.model.selection import Rules
+from pipeline.model.selection import Group, Order, Rules
 from pipeline.model.sources import SourceKind
 
 FULL = Path(__file__).with_name("full.toml").read_text()
@@ -45,7 +45,9 @@ def test_a_full_config_is_what_was_written(full: Config, tmp_path: Path) -> None
         SourceKind.AUTO, Show.FULL, timedelta(minutes=30), timedelta(days=14), 20)
     assert full.feed("all").rules == Rules(("*",), ("desk",), 50, 3)
     newsletter = full.newsletter("lantern")
-    assert newsletter.rules == Rules(("health", "python"), ("desk", "neighbour"), 9, 5, 2)
+    assert newsletter.rules == Rules(
+        ("health", "python"), ("desk", "neighbour"), 9, 5, 2, include=("lamp",), exclude=("/ad(vert)?/",),
+        max_age_s=14 * 86400, order=Order.SCORE, group=Group.TOPIC, contents=3)
     assert newsletter.default_schedule.slug == "weekly"
     assert full.schedule("lantern", "daily").catch_up is CatchUp.ALL
     assert full.schedule("lantern", "daily").lateness == timedelta(hours=3)

@@ -144,7 +144,7 @@ def test_where_no_source_is_it_takes_the_place_of_the_commented_one() -> None:
     assert '# topics = ["news"]' in empty
     changed = with_sources(empty, [NEW]).splitlines()
     at = changed.index('slug = "new"')
-    assert changed[at - 3].startswith("# allow_networks")
+    assert changed[at - 3].startswith("# images")
     assert changed[at + 5].startswith("# --- what feed readers get")
 
 
