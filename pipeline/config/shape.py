@@ -371,5 +371,6 @@ class Document(Table):
 
 __all__ = [
     "Collect", "Document", "Feed", "FeedPodcast", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule",
-    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source", "Store", "Table", "Web",
+    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source", "Store",
+    "Table", "Web",
 ]
