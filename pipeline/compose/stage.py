@@ -19,7 +19,8 @@ from pipeline.compose.settings import letterhead, page_for
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError, TemplateError
 from pipeline.model.articles import Article, ArticleStatus
-from pipeline.model.frozen import Frozen, fragments
+from pipeline.model.fragments import fragments
+from pipeline.model.frozen import Frozen
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.runs import Slot

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pipeline.deliver.transport import Envelope
 from pipeline.mail.message import HeaderFields, Mailbox, message_chunks
 from pipeline.mail.tokens import UNSUBSCRIBE, Keyring
-from pipeline.model.frozen import Frozen, thaw
+from pipeline.model.fragments import thaw
+from pipeline.model.frozen import Frozen
 from pipeline.model.letterhead import Letterhead
 from pipeline.render.views import format_date
 from pipeline.store import Row, digests, meta

@@ -10,14 +10,14 @@ messages cost a million joins and not a million encodings. Decoding the second a
 
 from __future__ import annotations
 
-import hashlib
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from html import escape
+
+from pipeline.model.quoted import joinable_qp
 
 TOKENS: Mapping[str, str] = {
     "unsubscribe_url": "this subscription's own link to leave, https",
@@ -239,148 +239,3 @@ def _harmless(character: str) -> bool:
 
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _RIGHT_TO_LEFT = frozenset("ar arc ckb dv fa he iw ku nqo ps sd syr ug ur yi".split())
-
-
-# --- quoted-printable -------------------------------------------------------------------------------------
-
-
-def joinable_qp(text: str) -> bytes:
-    """Quoted-printable (RFC 2045 §6.7) that ends at a line's start, so that any piece may follow any other.
-
-    Lines are at most 76 bytes with CRLF between them. A dot or a "From " that starts a line is encoded, so that
-    neither SMTP's dot-stuffing (RFC 5321 §4.5.2) nor an mbox ever changes a byte. LF is the only line end known:
-    the freeze has made it so.
-    """
-    if _PLAIN.fullmatch(text):  # most values: this is on the path of every message
-        return text.encode("ascii") + b"=\r\n"
-    if not text:
-        return b""
-    lines = text.encode("utf-8", "replace").split(b"\n")
-    rest = lines.pop()
-    out = [_qp_line(line, hard=True) for line in lines]
-    if rest:
-        out.append(_qp_line(rest, hard=False))
-    return b"".join(out)
-
-
-def _qp_line(line: bytes, *, hard: bool) -> bytes:
-    """One line, folded; ends with CRLF where `hard`, else with a soft break (at which a blank may stand)."""
-    encoded = _NOT_LITERAL.sub(_escape_byte, line)
-    if hard and encoded[-1:] in (b" ", b"\t"):
-        encoded = encoded[:-1] + b"=%02X" % encoded[-1]
-    out = []
-    start = 0
-    while True:
-        if encoded.startswith((b".", b"From "), start):
-            encoded = encoded[:start] + b"=%02X" % encoded[start] + encoded[start + 1 :]
-        if hard and len(encoded) - start <= _QP_LINE:
-            out.append(encoded[start:] + b"\r\n")
-            return b"".join(out)
-        if not hard and len(encoded) - start < _QP_LINE:
-            out.append(encoded[start:] + b"=\r\n" if len(encoded) > start else b"")
-            return b"".join(out)
-        end = start + _QP_LINE - 1
-        escape_at = encoded.rfind(b"=", end - 2, end)
-        end = escape_at if escape_at >= 0 else end
-        out.append(encoded[start:end] + b"=\r\n")
-        start = end
-
-
-def _escape_byte(match: re.Match[bytes]) -> bytes:
-    return b"".join(b"=%02X" % b for b in match[0])
-
-
-_PLAIN = re.compile(r"[!-\-/-<>-EG-~][ -<>-~]{0,73}(?<! )", re.ASCII)
-_QP_LINE = 76  # bytes, the soft break's "=" included
-_NOT_LITERAL = re.compile(rb"[^\t !-<>-~]+")
-
-
-# --- rows -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FragmentRow:
-    """One row of the store's table of fragments; (digest, ordinal) is its key, ordinals run through all parts.
-
-    part        kind                name           scope       article_id  body, qp
-    html, text  literal|token|slot  token or slot  conditions  None        a literal's, else empty
-    html, text  fragment            slot           ""          its id      the fragment's
-    note        note                ""             ""          its id      the reason, empty
-    """
-
-    part: str
-    ordinal: int
-    kind: str
-    name: str
-    scope: str              # conditions, blank between
-    article_id: int | None
-    body: str
-    qp: bytes
-    sha256: str             # hex, over body and qp
-
-
-class DamagedFragments(ValueError):
-    """Stored rows are not what was frozen; the message names the row."""
-
-
-def fragments(frozen: Frozen) -> list[FragmentRow]:
-    """A frozen digest as rows, in the order of their keys."""
-    rows: list[FragmentRow] = []
-    for part, pieces in (("html", frozen.html), ("text", frozen.text)):
-        for piece in pieces:
-            scope = " ".join(piece.conditions)
-            rows.append(_row(part, len(rows), piece.kind, piece.name, scope, None, piece.body, piece.qp))
-        for f in frozen.fragments.values():
-            body, qp = (f.html, f.html_qp) if part == "html" else (f.text, f.text_qp)
-            rows.append(_row(part, len(rows), _FRAGMENT, f.slot, "", f.article_id, body, qp))
-    for note in frozen.notes:
-        rows.append(_row("note", len(rows), "note", "", "", note.article_id, note.reason, b""))
-    return rows
-
-
-def with_body(row: FragmentRow, body: str) -> FragmentRow:
-    """The same row with another text in it."""
-    return replace(row, body=body, qp=(qp := joinable_qp(body)), sha256=_hash(body, qp))
-
-
-def thaw(rows: Iterable[FragmentRow], nonce: str) -> Frozen:
-    """The reverse of `fragments`, in whatever order the rows come. Raises DamagedFragments."""
-    ordered = sorted(rows, key=lambda r: r.ordinal)
-    for row in ordered:
-        if _hash(row.body, row.qp) != row.sha256:
-            raise DamagedFragments(f"fragment {row.part}/{row.ordinal} does not match its stored hash")
-    pieces = {part: tuple(_piece(r) for r in ordered if r.part == part and r.kind in _PIECES) for part in _PARTS}
-    halves = {part: {_key(r): r for r in ordered if r.part == part and r.kind == _FRAGMENT} for part in _PARTS}
-    if halves["html"].keys() != halves["text"].keys() or not pieces["html"] or not pieces["text"]:
-        raise DamagedFragments("rows are missing: HTML and plain text do not hold the same articles")
-    joined = {}
-    for key, html in halves["html"].items():
-        text = halves["text"][key]
-        joined[key] = Fragment(*key, html.body, text.body, html.qp, text.qp)
-    notes = tuple(Note(_key(r)[1], r.body) for r in ordered if r.part == "note")
-    return Frozen(nonce, pieces["html"], pieces["text"], joined, notes)
-
-
-def _row(
-    part: str, ordinal: int, kind: str, name: str, scope: str, article_id: int | None, body: str, qp: bytes
-) -> FragmentRow:
-    return FragmentRow(part, ordinal, str(kind), name, scope, article_id, body, qp, _hash(body, qp))
-
-
-def _hash(body: str, qp: bytes) -> str:
-    return hashlib.sha256(body.encode() + b"\0" + qp).hexdigest()
-
-
-def _piece(row: FragmentRow) -> Piece:
-    return Piece(PieceKind(row.kind), row.name, row.body, tuple(row.scope.split()), row.qp)
-
-
-def _key(row: FragmentRow) -> tuple[str, int]:
-    if row.article_id is None:
-        raise DamagedFragments(f"fragment {row.part}/{row.ordinal} names no article")
-    return row.name, row.article_id
-
-
-_PARTS = ("html", "text")
-_PIECES = frozenset(PieceKind)
-_FRAGMENT = "fragment"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from html import escape
 
-from pipeline.model.frozen import CONTENTS, FragmentRow, with_body
+from pipeline.model.fragments import FragmentRow, with_body
+from pipeline.model.frozen import CONTENTS
 
 WORDS = "This article was withdrawn."
 OF_A_SOURCE = "a source that was taken down"       # "Also in …"

@@ -22,16 +22,15 @@ from pipeline.compose import freeze as freezing
 from pipeline.compose.freeze import freeze, render_directly, selection_lines, views_of
 from pipeline.errors import TemplateError
 from pipeline.model.articles import Also, Article, ArticleStatus, Show
+from pipeline.model.fragments import fragments, thaw
 from pipeline.model.frozen import (
     TOKENS,
     DigestPage,
     Frozen,
-    fragments,
     html_qp_chunks,
     personal_html,
     personal_text,
     text_qp_chunks,
-    thaw,
     web_html,
     web_text,
 )
