@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pipeline.model.frozen import Fragment, Frozen, Note, Piece, PieceKind
+from pipeline.model.frozen import GROUP, Fragment, Frozen, Note, Piece, PieceKind
 from pipeline.model.quoted import joinable_qp
 
 
@@ -17,6 +17,7 @@ class FragmentRow:
     part        kind                name           scope       article_id  body, qp
     html, text  literal|token|slot  token or slot  conditions  None        a literal's, else empty
     html, text  fragment            slot           ""          its id      the fragment's
+    html, text  fragment            "group"        its number  None        the heading's
     note        note                ""             ""          its id      the reason, empty
     """
 
@@ -24,7 +25,7 @@ class FragmentRow:
     ordinal: int
     kind: str
     name: str
-    scope: str              # conditions, blank between
+    scope: str              # conditions, blank between; of a heading its group's number
     article_id: int | None
     body: str
     qp: bytes
@@ -44,7 +45,8 @@ def fragments(frozen: Frozen) -> list[FragmentRow]:
             rows.append(_row(part, len(rows), piece.kind, piece.name, scope, None, piece.body, piece.qp))
         for f in frozen.fragments.values():
             body, qp = (f.html, f.html_qp) if part == "html" else (f.text, f.text_qp)
-            rows.append(_row(part, len(rows), _FRAGMENT, f.slot, "", f.article_id, body, qp))
+            number, article_id = (str(f.article_id), None) if f.slot == GROUP else ("", f.article_id)
+            rows.append(_row(part, len(rows), _FRAGMENT, f.slot, number, article_id, body, qp))
     for note in frozen.notes:
         rows.append(_row("note", len(rows), "note", "", "", note.article_id, note.reason, b""))
     return rows
@@ -88,6 +90,8 @@ def _piece(row: FragmentRow) -> Piece:
 
 
 def _key(row: FragmentRow) -> tuple[str, int]:
+    if row.name == GROUP:
+        return GROUP, int(row.scope)
     if row.article_id is None:
         raise DamagedFragments(f"fragment {row.part}/{row.ordinal} names no article")
     return row.name, row.article_id

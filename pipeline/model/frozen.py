@@ -11,7 +11,7 @@ messages cost a million joins and not a million encodings. Decoding the second a
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +26,8 @@ TOKENS: Mapping[str, str] = {
     "preheader": "the line mail programs show beside the subject",
     "more": 'how many further articles are only on the web, as a number; "" for none',
     "count": "how many articles this person gets, as a number",
+    "contents": '"1" where there are enough articles for a table of contents, else ""',
+    "corrections": 'how many corrections this person gets, as a number; "" for none',
 }
 """Every value that is filled in at delivery. Values are bare; the words around them belong to the template."""
 
@@ -34,7 +36,15 @@ PERSONAL = frozenset({"unsubscribe_url", "address", "since", "preheader"})
 
 ARTICLES = "articles"
 CONTENTS = "toc"
-SLOTS = (ARTICLES, CONTENTS)
+CORRECTIONS = "corrections"
+SLOTS = (ARTICLES, CONTENTS, CORRECTIONS)
+"""Where the shell has room for what differs from person to person."""
+
+GROUP = "group"
+"""A heading: it stands in the slot of articles, before the first article of its group."""
+
+PARTS: Mapping[str, str] = {GROUP: ARTICLES, ARTICLES: ARTICLES, CONTENTS: CONTENTS, CORRECTIONS: CORRECTIONS}
+"""What fragments there are -> the slot that each stands in, in the order in which they are frozen there."""
 
 MAIL = "mail"
 WEB = "web"
@@ -56,6 +66,8 @@ class DigestPage:
     description: str = ""     # one line under the title
     archive_url: str = ""     # the newsletter's page: earlier digests, and where to subscribe
     feed_url: str = ""
+    introduction: str = ""    # the operator's own words, sanitised HTML
+    introduction_text: str = ""
 
     @property
     def direction(self) -> str:
@@ -90,7 +102,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One article's part of one slot."""
+    """One article's part of one slot; of a group (`slot` is GROUP) its heading, and `article_id` is its number."""
 
     slot: str
     article_id: int
@@ -106,6 +118,40 @@ class Note:
 
     article_id: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What one person gets, in the order in which it is shown. `groups` holds for each article the number of the group
+    that it stands in, 0 for none; or nothing at all."""
+
+    articles: tuple[int, ...]
+    groups: tuple[int, ...] = ()
+    corrections: tuple[int, ...] = ()
+
+    def values(self, *, more: int = 0, contents: bool = False) -> dict[str, str]:
+        """The tokens that say how much it is."""
+        return {"count": str(len(self.articles)), "more": str(more or ""), "contents": "1" if contents else "",
+                "corrections": str(len(self.corrections) or "")}
+
+    def parts(self, slot: str) -> Iterator[tuple[str, int]]:
+        """The keys of the fragments that stand in a slot, in order."""
+        if slot == CONTENTS:
+            yield from ((CONTENTS, i) for i in self.articles)
+        elif slot == CORRECTIONS:
+            yield from ((CORRECTIONS, i) for i in self.corrections)
+        else:
+            before = 0
+            for place, article_id in enumerate(self.articles):
+                group = self.groups[place] if self.groups else 0
+                if group and group != before:
+                    yield GROUP, group
+                before = group
+                yield ARTICLES, article_id
+
+
+Shown = Arrangement | Iterable[int]
+"""An arrangement, or the ids of articles where there is nothing else to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,38 +188,41 @@ def fragment(slot: str, article_id: int, html: str, text: str) -> Fragment:
 # --- one person's copy ------------------------------------------------------------------------------------
 
 
-def personal_html(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> str:
+def personal_html(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> str:
     """One person's HTML. KeyError names a token without a value, or an article that is not in this digest."""
-    return "".join(_join(frozen, "html", article_ids, values, html_value, MAIL))
+    return "".join(_join(frozen, "html", shown, values, html_value, MAIL))
 
 
-def personal_text(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> str:
+def personal_text(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> str:
     """The same person's plain text."""
-    return "".join(_join(frozen, "text", article_ids, values, text_value, MAIL))
+    return "".join(_join(frozen, "text", shown, values, text_value, MAIL))
 
 
-def web_html(frozen: Frozen, article_ids: Iterable[int]) -> str:
-    """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`."""
-    ids = tuple(article_ids)
-    return "".join(_join(frozen, "html", ids, web_values(len(ids)), html_value, WEB))
+def web_html(frozen: Frozen, shown: Shown, values: Mapping[str, str] | None = None) -> str:
+    """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`. `values`: those
+    that follow from what is shown and where it stands."""
+    return "".join(_join(frozen, "html", shown, web_values(shown) | dict(values or {}), html_value, WEB))
 
 
-def web_text(frozen: Frozen, article_ids: Iterable[int]) -> str:
-    ids = tuple(article_ids)
-    return "".join(_join(frozen, "text", ids, web_values(len(ids)), text_value, WEB))
+def web_text(frozen: Frozen, shown: Shown, values: Mapping[str, str] | None = None) -> str:
+    return "".join(_join(frozen, "text", shown, web_values(shown) | dict(values or {}), text_value, WEB))
 
 
-def web_values(count: int) -> dict[str, str]:
-    return {**dict.fromkeys(TOKENS, ""), "count": str(count)}
+def web_values(shown: Shown) -> dict[str, str]:
+    return {**dict.fromkeys(TOKENS, ""), **arranged(shown).values()}
 
 
-def html_qp_chunks(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> list[bytes]:
+def arranged(shown: Shown) -> Arrangement:
+    return shown if isinstance(shown, Arrangement) else Arrangement(tuple(shown))
+
+
+def html_qp_chunks(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
     """`personal_html` in quoted-printable with CRLF, in chunks to be joined or sent as they are."""
-    return _join_qp(frozen, "html", article_ids, values)
+    return _join_qp(frozen, "html", shown, values)
 
 
-def text_qp_chunks(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> list[bytes]:
-    return _join_qp(frozen, "text", article_ids, values)
+def text_qp_chunks(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
+    return _join_qp(frozen, "text", shown, values)
 
 
 def text_value(value: str) -> str:
@@ -187,10 +236,9 @@ def html_value(value: str) -> str:
 
 
 def _join(
-    frozen: Frozen, part: str, article_ids: Iterable[int], values: Mapping[str, str], clean: Callable[[str], str],
-    place: str,
+    frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str], clean: Callable[[str], str], place: str
 ) -> list[str]:
-    ids = tuple(article_ids)
+    arrangement = arranged(shown)
     out: list[str] = []
     for piece in frozen.html if part == "html" else frozen.text:
         if piece.conditions and not _holds(piece.conditions, values, place):
@@ -200,32 +248,37 @@ def _join(
         elif piece.kind is PieceKind.TOKEN:
             out.append(clean(values[piece.name]))
         else:
-            parts = [frozen.fragments[piece.name, i] for i in ids]
+            parts = _fragments(frozen, arrangement, piece.name)
             out.extend(f.html if part == "html" else f.text for f in parts)
     return out
 
 
-def _join_qp(frozen: Frozen, part: str, article_ids: Iterable[int], values: Mapping[str, str]) -> list[bytes]:
-    ids = tuple(article_ids)
+def _fragments(frozen: Frozen, arrangement: Arrangement, slot: str) -> list[Fragment]:
+    """Those of a slot. Headings of groups only where the template makes some."""
+    known = frozen.fragments
+    return [known[key] for key in arrangement.parts(slot) if key[0] != GROUP or key in known]
+
+
+def _join_qp(frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
+    arrangement = arranged(shown)
     html = part == "html"
     clean = html_value if html else text_value
-    fragments = frozen.fragments
     out: list[bytes] = []
     holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions, many pieces, a million calls
     for piece in frozen.html if html else frozen.text:
-        shown = holds.get(piece.conditions)
-        if shown is None:
-            shown = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
-        if not shown:
+        there = holds.get(piece.conditions)
+        if there is None:
+            there = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
+        if not there:
             continue
         if piece.kind is PieceKind.LITERAL:
             out.append(piece.qp)
         elif piece.kind is PieceKind.TOKEN:
             out.append(joinable_qp(clean(values[piece.name])))
         elif html:
-            out.extend([fragments[piece.name, i].html_qp for i in ids])
+            out.extend([f.html_qp for f in _fragments(frozen, arrangement, piece.name)])
         else:
-            out.extend([fragments[piece.name, i].text_qp for i in ids])
+            out.extend([f.text_qp for f in _fragments(frozen, arrangement, piece.name)])
     return out
 
 
