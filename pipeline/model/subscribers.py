@@ -36,3 +36,15 @@ class Subscription:
     created_at: datetime
     confirmed_at: datetime | None
     consent: str                 # how they asked, in words
+    topics: tuple[str, ...] = () # the ones they picked; none: all
+    language: str = ""           # "": the newsletter's
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Vantage:
+    """Where people stand for whom a digest holds the same."""
+
+    start: int                      # their next window starts here
+    start_seq: int                  # and their first one did
+    topics: tuple[str, ...] = ()    # the ones they picked; none: all
+    language: str = ""

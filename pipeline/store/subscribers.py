@@ -200,4 +200,5 @@ def _subscription(row: Row[Any]) -> Subscription:
         id=row.id, subscriber_id=row.subscriber_id, address=row.address, newsletter=row.newsletter,
         schedule=row.schedule, status=SubscriptionStatus(row.status), start_seq=row.start_seq,
         created_at=row.created_at, confirmed_at=row.confirmed_at, consent=row.consent,
+        topics=tuple(row.topics), language=row.language,
     )
