@@ -95,6 +95,8 @@ class PersonFacts:
     start_seq: int
     covered_until: int                # their next window starts here
     live: LiveDelivery | None = None  # another delivery of theirs whose window is still open
+    topics: tuple[str, ...] = ()      # the ones they picked; none: all
+    language: str = ""                # "": the newsletter's
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ class EventKind(StrEnum):
     REQUESTED = "requested"        # -> unconfirmed
     CONFIRMED = "confirmed"        # -> confirmed
     SCHEDULE = "schedule"          # another schedule, status unchanged
+    TOPICS = "topics"              # other topics, status and schedule unchanged
+    LANGUAGE = "language"          # another language, likewise
     UNSUBSCRIBED = "unsubscribed"  # -> unsubscribed
 
 
@@ -36,3 +38,5 @@ class Subscription:
     created_at: datetime
     confirmed_at: datetime | None
     consent: str                 # how they asked, in words
+    topics: tuple[str, ...] = () # the ones they picked, in small letters as articles have them; none: all
+    language: str = ""           # "": the newsletter's
