@@ -152,6 +152,7 @@ def _naive_s(app: App, port: int, people: int) -> float:
             for number in range(people):
                 address = f"reader-{number}@people.example"
                 values = {"unsubscribe_url": f"https://lantern.example/u/{number}", "address": address, "more": "",
+                          "preferences_url": f"https://lantern.example/p/{number}",
                           "since": "1 June 2026", "preheader": "What else is in it", "count": str(len(told))}
                 html, text = render_directly(template, page, views_of(told, page), values, nonce=token_hex(8))
                 message = EmailMessage(policy=SMTP)

@@ -119,7 +119,7 @@ def draft(newsletter: Newsletter, slot: Slot, now: datetime) -> Digest:
 
 def make_sheet(
     app: App, newsletter: Newsletter, digest: Digest, fresh: Sequence[Article], told: Sequence[Article],
-    selection: Selection, reader: Reader, *, mark: str = "", unsubscribe_url: str = "",
+    selection: Selection, reader: Reader, *, mark: str = "", unsubscribe_url: str = "", preferences_url: str = "",
 ) -> Sheet:
     """Freeze in memory and write one person's message. `fresh` is what is rendered, `told` what subjects may name."""
     templates = app.templates()
@@ -130,7 +130,8 @@ def make_sheet(
     letter = Letter(token_hex(16), head, frozen, app.now(), {})
     envelope, chunks = letter.personal(
         app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
-        article_ids=selection.ids, preheader=preheader, more=selection.more, unsubscribe_url=unsubscribe_url)
+        article_ids=selection.ids, preheader=preheader, more=selection.more, unsubscribe_url=unsubscribe_url,
+        preferences_url=preferences_url)
     by_id = {a.id: a for a in fresh}
     notes = tuple(f"article {note.article_id} stands as its summary: {note.reason}" for note in frozen.notes)
     return Sheet(envelope, b"".join(chunks), mark + subject, tuple(by_id[i] for i in selection.ids), selection.more,
@@ -181,7 +182,8 @@ def _facts(connection: Connection, subscription: Subscription) -> PersonFacts:
     return PersonFacts(
         subscription_id=subscription.id, confirmed=subscription.status is SubscriptionStatus.CONFIRMED,
         suppressed=subscribers.suppressed(connection, key), start_seq=subscription.start_seq,
-        covered_until=ledger.window_start(connection, subscription.id), live=live)
+        covered_until=ledger.window_start(connection, subscription.id), live=live, topics=subscription.topics,
+        language=subscription.language)
 
 
 def _reader(connection: Connection, plan: Plan, subscription: Subscription | None) -> Reader:
