@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pipeline.deliver.transport import Envelope
 from pipeline.mail.message import HeaderFields, Mailbox, message_chunks
-from pipeline.mail.tokens import UNSUBSCRIBE, Keyring
+from pipeline.mail.tokens import PREFERENCES, UNSUBSCRIBE, Keyring
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import Arrangement, Frozen
 from pipeline.model.letterhead import Letterhead
@@ -45,12 +45,14 @@ class Letter:
     def personal(
         self, keyring: Keyring, subscription_id: int, address: str, confirmed_at: datetime | None, *, subject: str,
         shown: Arrangement, preheader: str, more: int, language: str = "", unsubscribe_url: str = "",
+        preferences_url: str = "",
     ) -> tuple[Envelope, list[bytes]]:
-        """`unsubscribe_url` is the person's own signed one where it is not given."""
+        """`unsubscribe_url` and `preferences_url` are the person's own signed ones where they are not given."""
         page = self.head.page
         spoken = language or page.language
-        own_url = f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, str(subscription_id))}"
-        unsubscribe_url = unsubscribe_url or own_url
+        who = str(subscription_id)
+        unsubscribe_url = unsubscribe_url or f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, who)}"
+        preferences_url = preferences_url or f"{page.public_url}/p/{keyring.sign(PREFERENCES, who)}"
         envelope = self.envelope(keyring, subscription_id, address)
         host = urlsplit(page.public_url).hostname or "localhost"
         fields = HeaderFields(
@@ -60,7 +62,8 @@ class Letter:
             unsubscribe=(unsubscribe_url,), archive_url=page.archive_url,
         )
         values = {
-            "unsubscribe_url": unsubscribe_url, "address": address, "preheader": preheader,
+            "unsubscribe_url": unsubscribe_url, "preferences_url": preferences_url, "address": address,
+            "preheader": preheader,
             "since": format_date(confirmed_at, spoken) if confirmed_at else "",
             **self.head.values(shown, more),
         }

@@ -125,7 +125,7 @@ def draft(newsletter: Newsletter, slot: Slot, now: datetime) -> Digest:
 
 def make_sheet(
     app: App, newsletter: Newsletter, digest: Digest, plan: Plan, selection: Selection, reader: Reader, *,
-    mark: str = "", unsubscribe_url: str = "",
+    mark: str = "", unsubscribe_url: str = "", preferences_url: str = "",
 ) -> Sheet:
     """Freeze a plan in memory and write one person's message."""
     templates = app.templates()
@@ -136,7 +136,8 @@ def make_sheet(
     envelope, chunks = letter.personal(
         app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
         shown=pressed.head.arranged(selection), preheader=preheader, more=selection.more,
-        language=reader.language if reader.language in pressed.frozen else "", unsubscribe_url=unsubscribe_url)
+        language=reader.language if reader.language in pressed.frozen else "", unsubscribe_url=unsubscribe_url,
+        preferences_url=preferences_url)
     by_id = {a.id: a for a in articles}
     return Sheet(envelope, b"".join(chunks), mark + subject, tuple(by_id[i] for i in selection.ids), selection.more,
                  pressed.notes)

@@ -1,4 +1,4 @@
-"""send-test: the next send, marked, to one address; it changes nobody's window and its unsubscribe link does nothing.
+"""send-test: the next send, marked, to one address; it changes nobody's window and its own links do nothing.
 
 Where nothing is new it tells the latest articles again, so that a newcomer always gets something to look at.
 """
@@ -49,7 +49,8 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str =
     with app.store.read() as connection:
         plan, selection, again = _content(connection, newsletter, chosen.slug, digest, app.now())
     sheet = make_sheet(app, newsletter, digest, plan, selection, Reader(recipient), mark=MARK,
-                       unsubscribe_url=f"{app.config.site.public_url}/u/test")
+                       unsubscribe_url=f"{app.config.site.public_url}/u/test",
+                       preferences_url=f"{app.config.site.public_url}/p/test")
     return Trial(sheet, _hand_over(app, app.transport(), sheet), again)
 
 

@@ -19,6 +19,8 @@ class EventKind(StrEnum):
     REQUESTED = "requested"        # -> unconfirmed
     CONFIRMED = "confirmed"        # -> confirmed
     SCHEDULE = "schedule"          # another schedule, status unchanged
+    TOPICS = "topics"              # other topics, status and schedule unchanged
+    LANGUAGE = "language"          # another language, likewise
     UNSUBSCRIBED = "unsubscribed"  # -> unsubscribed
 
 
