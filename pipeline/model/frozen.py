@@ -26,11 +26,19 @@ TOKENS: Mapping[str, str] = {
     "preheader": "the line mail programs show beside the subject",
     "more": 'how many further articles are only on the web, as a number; "" for none',
     "count": "how many articles this person gets, as a number",
+    "previous_url": 'the digest before this one on the web, "" where there is none',
+    "next_url": 'and the one after it, which most often comes later',
 }
-"""Every value that is filled in at delivery. Values are bare; the words around them belong to the template."""
+"""Every value that is filled in at delivery, or when the web copy is read. Values are bare; the words around them are
+the template's."""
 
 PERSONAL = frozenset({"unsubscribe_url", "address", "since", "preheader"})
 """Tokens that must not reach the web copy: a template keeps them inside `begin.mail` … `end.mail`."""
+
+WEB_ONLY = frozenset({"previous_url", "next_url"})
+"""Tokens that no mail has a value for: a template keeps them inside `begin.web` … `end.web`."""
+
+_NO_VALUES: Mapping[str, str] = {}
 
 ARTICLES = "articles"
 CONTENTS = "toc"
@@ -152,10 +160,12 @@ def personal_text(frozen: Frozen, article_ids: Iterable[int], values: Mapping[st
     return "".join(_join(frozen, "text", article_ids, values, text_value, MAIL))
 
 
-def web_html(frozen: Frozen, article_ids: Iterable[int]) -> str:
-    """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`."""
+def web_html(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str] = _NO_VALUES) -> str:
+    """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`. `values` are those
+    of WEB_ONLY, as far as there are any."""
     ids = tuple(article_ids)
-    return "".join(_join(frozen, "html", ids, web_values(len(ids)), html_value, WEB))
+    known = {name: value for name, value in values.items() if name in WEB_ONLY}
+    return "".join(_join(frozen, "html", ids, web_values(len(ids)) | known, html_value, WEB))
 
 
 def web_text(frozen: Frozen, article_ids: Iterable[int]) -> str:

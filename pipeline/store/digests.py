@@ -8,7 +8,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import UsageError
@@ -85,10 +85,25 @@ def listed(
     return [_digest(row) for row in connection.execute(query)]
 
 
-def public_state(connection: Connection) -> tuple[int, int]:
-    """What changes whenever a digest gets public or is so no more: how many there are, and the last one."""
-    row = connection.execute(select(func.count(), func.max(digests.c.id)).where(digests.c.status.in_(PUBLIC))).one()
-    return int(row[0]), int(row[1] or 0)
+def neighbours(connection: Connection, digest: Digest) -> tuple[Digest | None, Digest | None]:
+    """The digests of the same newsletter, of any schedule, that stand before and after one where readers see them."""
+    at, number = digests.c.due_at, digests.c.id
+    before = or_(at < digest.due_at, and_(at == digest.due_at, number < digest.id))
+    after = or_(at > digest.due_at, and_(at == digest.due_at, number > digest.id))
+    found = []
+    for where, order in ((before, (at.desc(), number.desc())), (after, (at, number))):
+        query = _select().where(newsletters.c.slug == digest.newsletter, digests.c.status.in_(PUBLIC), where)
+        row = connection.execute(query.order_by(*order).limit(1)).one_or_none()
+        found.append(_digest(row) if row is not None else None)
+    return found[0], found[1]
+
+
+def public_state(connection: Connection) -> tuple[int, int, int]:
+    """What changes whenever a digest gets public or is so no more: how many there are, the last one, and the sum of
+    their numbers, by which one that goes is told from another that comes."""
+    row = connection.execute(select(func.count(), func.max(digests.c.id), func.sum(digests.c.id))
+                             .where(digests.c.status.in_(PUBLIC))).one()
+    return int(row[0]), int(row[1] or 0), int(row[2] or 0)
 
 
 def settings(connection: Connection, digest_id: int) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def digest(site: Site, request: Request) -> Response:
         return moved(site.to("n", newsletter.slug, name))
     found = _find(site.app.store, newsletter.slug, name)
     if found is not None and found.status in READABLE:
-        made = content(_html(site.app.store, found.id).encode(), "text/html; charset=utf-8")
+        made = content(_html(site, newsletter, found).encode(), "text/html; charset=utf-8")
         return keep(request, made, cache=FIVE_MINUTES, **{POLICY: LETTER})
     links = [(link.url, f"{newsletter.title}, {site.day(link.date)}") for link in digest_links(site, newsletter, 5)]
     archive = (site.to("n", newsletter.slug, end="/"), f"All letters of {newsletter.title}")
@@ -120,13 +120,17 @@ def _find(store: Store, newsletter: str, name: str) -> Digest | None:
         return next((d for d in digests.listed(connection, newsletter=newsletter) if d.name == name), None)
 
 
-def _html(store: Store, digest_id: int) -> str:
-    with store.read() as connection:
-        rows = digests.fragment_rows(connection, digest_id)
-        nonce = digests.facts(connection, digest_id).nonce
-        ids = digests.public_ids(connection, digest_id)
+def _html(site: Site, newsletter: Newsletter, digest: Digest) -> str:
+    """The web copy. What comes before and after it is looked up each time: the next one was not there at the freeze."""
+    with site.app.store.read() as connection:
+        rows = digests.fragment_rows(connection, digest.id)
+        nonce = digests.facts(connection, digest.id).nonce
+        ids = digests.public_ids(connection, digest.id)
         known = articles.by_ids(connection, ids)
-    return web_html(thaw(rows, nonce), _still_public(ids, known))
+        previous, following = digests.neighbours(connection, digest)
+    values = {name: site.public("n", newsletter.slug, other.name)
+              for name, other in (("previous_url", previous), ("next_url", following)) if other is not None}
+    return web_html(thaw(rows, nonce), _still_public(ids, known), values)
 
 
 def _still_public(ids: Iterable[int], known: Mapping[int, Article]) -> list[int]:

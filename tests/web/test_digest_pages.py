@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from secrets import token_hex
 from typing import Any
 
 import pytest
+from lxml.html import document_fromstring
 
 from pipeline.model.articles import ArticleStatus
 from pipeline.model.newsletters import DigestStatus
 from pipeline.store import digests
 from pipeline.store.schema import articles as article_table
 from pipeline.store.schema import digests as digest_table
+from pipeline.store.schema import fragments
 
 
 def test_a_newsletter_says_when_it_comes_and_what_there_was(house: Any) -> None:
@@ -39,6 +43,55 @@ def test_a_digest_may_keep_its_inline_styles_and_nothing_more(house: Any) -> Non
     assert "style-src 'unsafe-inline'" in policy
     assert "sandbox" in policy
     assert "script" not in policy
+
+
+def beside(house: Any, **values: Any) -> str:
+    """One more digest, like the one there is but for these values; its address."""
+    with house.app.store.write() as connection:
+        row = dict(connection.execute(digest_table.select().order_by(digest_table.c.id)).mappings().first())
+        number = connection.execute(digest_table.insert().values(
+            **{**row, "id": None, "uid": token_hex(16), **values})).inserted_primary_key[0]
+        return f"http://127.0.0.1:8000/n/beacon/{digests.get(connection, number).name}"
+
+
+def around(house: Any, path: str) -> dict[str, str]:
+    """What a page names before and after itself; its head and its text say the same."""
+    page = document_fromstring(house.get(path).body)
+    heads = {rel: href for rel in ("prev", "next") for href in page.xpath(f"//link[@rel='{rel}']/@href")}
+    assert {rel: href for rel in ("prev", "next") for href in page.xpath(f"//body//a[@rel='{rel}']/@href")} == heads
+    return heads
+
+
+def test_a_digest_leads_to_the_ones_before_and_after_it(house: Any) -> None:
+    path, due = house.digest_path, house.digest.due_at
+    first = house.get(path)
+    assert around(house, path) == {}
+    older = beside(house, nominal="2026-11-20T08:00", due_at=due - timedelta(days=3))
+    old = beside(house, nominal="2026-11-22T08:00", schedule="daily", due_at=due - timedelta(days=1))
+    assert around(house, path) == {"prev": old}
+    assert house.get(path, if_none_match=first.headers["etag"]).status == 200, "a page that was kept is not this one"
+    new = beside(house, nominal="2026-11-23T09:00", schedule="daily", due_at=due)   # a tie: by their numbers
+    beside(house, nominal="2026-11-25T08:00", due_at=due + timedelta(days=2))
+    assert around(house, path) == {"prev": old, "next": new}
+    kept = house.get(path)
+    assert house.get(path, if_none_match=kept.headers["etag"]).status == 304
+    with house.app.store.write() as connection:
+        connection.execute(digest_table.update().where(digest_table.c.nominal.in_(
+            ["2026-11-22T08:00", "2026-11-23T09:00"])).values(status=DigestStatus.PAUSED))
+    assert around(house, path)["prev"] == older
+    assert around(house, path)["next"].endswith("/2026-11-25-0800")
+
+
+def test_a_digest_that_was_frozen_before_there_were_neighbours_is_served(house: Any) -> None:
+    beside(house, nominal="2026-11-20T08:00", due_at=house.digest.due_at - timedelta(days=3))
+    with house.app.store.write() as connection:
+        connection.execute(fragments.delete().where(
+            (fragments.c.name == "previous_url") | fragments.c.scope.contains("previous_url")
+            | (fragments.c.name == "next_url") | fragments.c.scope.contains("next_url")))
+    page = house.get(house.digest_path)
+    assert page.status == 200
+    assert "The last ferry &amp; the first" in page.text
+    assert 'rel="prev"' not in page.text
 
 
 def test_a_digest_may_be_kept(house: Any) -> None:
