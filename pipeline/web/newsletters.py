@@ -51,7 +51,7 @@ def page(site: Site, request: Request) -> Response:
         return moved(site.to("n", newsletter.slug, end="/"))
     return site.page("newsletter", newsletter=newsletter, digests=digest_links(site, newsletter, EARLIER),
                      schedules=[(s.times.describe(), s is newsletter.default_schedule) for s in newsletter.schedules],
-                     write_to=write_to(site), cache=FIVE_MINUTES)
+                     write_to=write_to(site), feed_url=site.app.config.feed_url(newsletter), cache=FIVE_MINUTES)
 
 
 def bare(site: Site, request: Request) -> Response:

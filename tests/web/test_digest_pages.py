@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes, policy
 from secrets import token_hex
 from typing import Any
 
 import pytest
 from lxml.html import document_fromstring
 
+from pipeline.config import load
 from pipeline.model.articles import ArticleStatus
 from pipeline.model.newsletters import DigestStatus
 from pipeline.store import digests
@@ -92,6 +95,43 @@ def test_a_digest_that_was_frozen_before_there_were_neighbours_is_served(house: 
     assert page.status == 200
     assert "The last ferry &amp; the first" in page.text
     assert 'rel="prev"' not in page.text
+
+
+FEED = "http://127.0.0.1:8000/feeds/newsletters/beacon/rss.xml"
+
+
+def test_a_newsletter_and_its_digests_name_its_feed(house: Any, house_with: Any) -> None:
+    for path in ("/n/beacon/", house.digest_path):
+        page = document_fromstring(house.get(path).body)
+        assert page.xpath("//head/link[@rel='alternate'][@type='application/rss+xml']/@href") == [FEED]
+        assert FEED in page.xpath("//body//a/@href")
+    answer = house.get(FEED.removeprefix("http://127.0.0.1:8000"))
+    assert answer.status == 200
+    assert f"<link>http://127.0.0.1:8000{house.digest_path}</link>" in answer.text
+    without = house_with({})
+    path = without.folder / "config.toml"
+    path.write_text(path.read_text().replace('former = ["lamp"]', "feed = false"))
+    silent = replace(without, app=replace(without.app, config=load(path))).get("/n/beacon/").text
+    assert "rss.xml" not in silent
+    assert "see the feeds" in silent
+
+
+def test_the_web_copy_of_a_digest_and_its_entry_hold_nothing_of_the_mail_s_reader(house: Any) -> None:
+    """What stands in the delivered mail and is of one person is nowhere in what everybody may read."""
+    [mail] = [message_from_bytes(path.read_bytes(), policy=policy.default)
+              for path in (house.folder / "mailbox").glob("*/*") if b"To: jonna@" in path.read_bytes()]
+    page = document_fromstring(mail.get_body(("html",)).get_content())
+    said = " ".join(page.text_content().split())
+    [leave] = set(page.xpath("//a[contains(@href, '/u/')]/@href"))
+    preheader = page.xpath("//body/*[1]")[0].text_content()
+    assert preheader.strip().startswith("The last ferry & the first")
+    personal = (leave, leave.rpartition("/")[2], "jonna@example.org", "asked for it on 23 November 2026", preheader)
+    assert all(word in said or word in (leave, leave.rpartition("/")[2], preheader) for word in personal)
+    for path in (house.digest_path, "/n/beacon/", *(
+            f"/feeds/newsletters/beacon/{name}" for name in ("rss.xml", "atom.xml", "feed.json", "index.html"))):
+        answer = house.get(path)
+        assert answer.status == 200
+        assert [word for word in (*personal, mail["Message-ID"].strip("<>")) if word in answer.text] == [], path
 
 
 def test_a_digest_may_be_kept(house: Any) -> None:
