@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
@@ -92,6 +92,7 @@ def page_of(config: Config, newsletter: Newsletter, state: FeedState, authority:
 def document(connection: Connection, of: Letters, imprint: Imprint, subject: Subject, notes: list[str]) -> Document:
     """The one document that the feed has."""
     home = f"{imprint.site_url}/n/{of.newsletter.slug}/"
+    imprint = replace(imprint, language=of.page.language)
     entries = []
     for digest in public_digests.newest(connection, of.newsletter.slug, LIMIT):
         found = public_digests.read(connection, digest)
@@ -110,7 +111,8 @@ def document(connection: Connection, of: Letters, imprint: Imprint, subject: Sub
 
 
 def entry_of(digest: PublicDigest, subject: str, link: str, imprint: Imprint) -> Entry:
-    """One digest as readers of feeds see it: its articles' titles, links and summaries. Pure."""
+    """One digest as readers of feeds see it: its articles' titles, links and summaries. `imprint` has the feed's
+    language. Pure."""
     language = digest.head.page.language
     frozen_at, changed_at = second(digest.frozen_at), second(digest.withdrawn_at or digest.frozen_at)
     return Entry(

@@ -8,7 +8,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import UsageError
@@ -98,12 +98,19 @@ def neighbours(connection: Connection, digest: Digest) -> tuple[Digest | None, D
     return found[0], found[1]
 
 
-def public_state(connection: Connection) -> tuple[int, int, int]:
-    """What changes whenever a digest gets public or is so no more: how many there are, the last one, and the sum of
-    their numbers, by which one that goes is told from another that comes."""
-    row = connection.execute(select(func.count(), func.max(digests.c.id), func.sum(digests.c.id))
-                             .where(digests.c.status.in_(PUBLIC))).one()
-    return int(row[0]), int(row[1] or 0), int(row[2] or 0)
+def public_state(connection: Connection) -> tuple[int, ...]:
+    """What changes whenever a digest gets public, is so no more, or is taken back: how many there are of each, and the
+    sum of their numbers, by which one that goes is told from another that comes."""
+    found: list[int] = []
+    for where in (digests.c.status.in_(PUBLIC), taken_back()):
+        row = connection.execute(select(func.count(), func.sum(digests.c.id)).where(where)).one()
+        found += (int(row[0]), int(row[1] or 0))
+    return tuple(found)
+
+
+def taken_back() -> ColumnElement[bool]:
+    """SQL: a digest that was cancelled after readers could have seen it."""
+    return and_(digests.c.status == DigestStatus.CANCELLED, digests.c.frozen_at.is_not(None))
 
 
 def settings(connection: Connection, digest_id: int) -> dict[str, Any]:

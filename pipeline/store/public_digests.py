@@ -10,7 +10,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.letterhead import Letterhead
-from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus
+from pipeline.model.newsletters import PUBLIC, Digest
 from pipeline.store import digests
 from pipeline.store.chunks import chunks
 from pipeline.store.digests import FRESH
@@ -60,8 +60,7 @@ def cancelled(connection: Connection, newsletter: str, limit: int) -> list[Cance
     rows = connection.execute(
         select(table.c.id, table.c.uid, table.c.created_at, table.c.frozen_at, table.c.done_at)
         .join(newsletters, newsletters.c.id == table.c.newsletter_id)
-        .where(newsletters.c.slug == newsletter, table.c.status == DigestStatus.CANCELLED,
-               table.c.frozen_at.is_not(None))
+        .where(newsletters.c.slug == newsletter, digests.taken_back())
         .order_by(table.c.due_at.desc(), table.c.id.desc()).limit(limit)).all()
     found = []
     for row in rows:
