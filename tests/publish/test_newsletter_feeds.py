@@ -52,7 +52,9 @@ def two_days(site: Any) -> None:
 
 @pytest.fixture
 def site(copy_site: Callable, basic_config: str) -> Any:
-    return copy_site(two_days, basic_config)
+    found = copy_site(two_days, basic_config)
+    publish_all(found.app)   # it lies in another folder now
+    return found
 
 
 def read(site: Any, name: str = "atom.xml", folder: str = FOLDER) -> str:

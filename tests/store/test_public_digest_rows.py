@@ -13,6 +13,7 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules
 from pipeline.store import digests, public_digests, withdrawals
+from pipeline.store.schema import articles
 from pipeline.store.schema import digests as table
 
 S = DigestStatus
@@ -110,6 +111,14 @@ def test_a_digest_is_read_without_what_was_taken_back(book: Any) -> None:
         assert public_digests.changed_since(connection, [digest_id], 0)
         assert not public_digests.changed_since(connection, [], 0)
     assert after == replace(found, articles=found.articles[1:], withdrawn_at=book.now)
+
+
+def test_an_article_that_stands_no_more_is_not_told_whatever_was_frozen(book: Any) -> None:
+    [digest_id] = frozen(book, 1)
+    with book.store.write() as connection:
+        connection.execute(update(articles).where(articles.c.id == 1).values(status="held"))
+        found = public_digests.read(connection, digests.get(connection, digest_id))
+    assert [a.title for a in found.articles] == ["Article 2"]
 
 
 def test_what_the_web_does_not_tell_changes_no_date(book: Any) -> None:
