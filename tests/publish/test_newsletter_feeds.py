@@ -333,7 +333,11 @@ def test_a_renamed_newsletter_keeps_its_feed_and_all_ids(site) -> None:
     assert feedparser.parse(read(site, folder="newsletters/lamp")).feed.id == feed_id
     assert entries(site, folder="newsletters/lamp")[0].link == f"https://lantern.example/n/lamp/{NAMES[0]}"
     assert read(site) == read(site, folder="newsletters/lamp"), "who knows the old address only goes on, too"
-    configure(site, 'former = ["lantern"]', 'former = ["lantern"]\nfeed = false')
+    configure(site, 'former = ["lantern"]', "")
+    publish_all(site.app)
+    assert ids(site, "newsletters/lamp") == before
+    assert not (site.folder / "feeds" / FOLDER).exists(), "the promise was taken back"
+    configure(site, 'slug = "lamp"', 'slug = "lamp"\nfeed = false')
     publish_all(site.app)
     assert not (site.folder / "feeds" / "newsletters").exists()
 
@@ -346,6 +350,15 @@ def test_a_new_title_or_another_address_of_the_site_changes_no_id(site) -> None:
     assert ids(site) == before
     assert entries(site)[0].link == f"https://lamp.example/n/lantern/{NAMES[0]}"
     assert feedparser.parse(read(site)).feed.title == "The Lamp"
+
+
+def test_a_digest_in_another_language_than_its_feed_says_so(site) -> None:
+    configure(site, 'slug = "lantern"', 'slug = "lantern"\nlanguage = "sv"')
+    publish_all(site.app)
+    root = etree.fromstring(read(site).encode())
+    lang = "{http://www.w3.org/XML/1998/namespace}lang"
+    assert root.get(lang) == "sv"
+    assert [entry.get(lang) for entry in root.iter(f"{A}entry")] == ["en", "en"], "as it was written"
 
 
 def test_it_is_the_operator_s_choice(site) -> None:
