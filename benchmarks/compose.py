@@ -17,7 +17,7 @@ from premailer import Premailer
 
 from pipeline.app import App
 from pipeline.compose.choose import choose
-from pipeline.compose.freeze import freeze, views_of
+from pipeline.compose.freeze import content_of, freeze, views_of
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.compose.stage import selection_subject
 from pipeline.deliver.letters import Letter
@@ -65,10 +65,10 @@ def measure(options: Options) -> Result:
 
         document = _document(template, page, plan.fresh)
         freeze_s, premailer_s = medians_s(
-            options.size(31, 1), lambda: freeze(template, page, plan.fresh, nonce=token_hex(8)),
+            options.size(31, 1), lambda: freeze(template, page, content_of(plan.fresh, page), nonce=token_hex(8)),
             lambda: _premailer(document, template.css))
 
-        frozen = freeze(template, page, plan.fresh, nonce=token_hex(8))
+        frozen = freeze(template, page, content_of(plan.fresh, page), nonce=token_hex(8))
         head = letterhead(app.config, newsletter, digest)
         letter = Letter(token_hex(16), head, frozen, NOW, {})
         ids = [article.id for article in plan.fresh]

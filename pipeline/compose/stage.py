@@ -14,12 +14,13 @@ from secrets import token_hex
 
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import DigestFacts, Verdict, decide_fill
-from pipeline.compose.freeze import freeze
+from pipeline.compose.freeze import content_of, freeze
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.articles import Article, ArticleStatus
-from pipeline.model.frozen import Frozen, fragments
+from pipeline.model.fragments import fragments
+from pipeline.model.frozen import Frozen
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.runs import Slot
@@ -105,7 +106,8 @@ def _freeze_or_skip(
         nonce = token_hex(8)
         try:
             template = parts.templates.digest(newsletter.template)
-            frozen = freeze(template, page_for(parts.config, newsletter, digest), plan.fresh, nonce=nonce)
+            page = page_for(parts.config, newsletter, digest)
+            frozen = freeze(template, page, content_of(plan.fresh, page), nonce=nonce)
             start, start_seq = next(iter(plan.people))
             _try_subject(parts.templates, head, plan.selection(start, start_seq, rules), plan.fresh)
         except BroadsheetError as error:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pipeline.deliver.transport import Envelope
 from pipeline.mail.message import HeaderFields, Mailbox, message_chunks
 from pipeline.mail.tokens import UNSUBSCRIBE, Keyring
-from pipeline.model.frozen import Frozen, thaw
+from pipeline.model.fragments import thaw
+from pipeline.model.frozen import Arrangement, Frozen
 from pipeline.model.letterhead import Letterhead
 from pipeline.render.views import format_date
 from pipeline.store import Row, digests, meta
@@ -59,7 +60,7 @@ class Letter:
         values = {
             "unsubscribe_url": unsubscribe_url, "address": address, "preheader": preheader,
             "since": format_date(confirmed_at, page.language) if confirmed_at else "",
-            "more": str(more) if more else "", "count": str(len(article_ids)),
+            **Arrangement(tuple(article_ids)).values(more=more),
         }
         return envelope, message_chunks(fields, self.frozen, article_ids, values)
 

@@ -18,7 +18,7 @@ from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import NOTHING_NEW, DigestFacts, decide_fill
-from pipeline.compose.freeze import freeze
+from pipeline.compose.freeze import content_of, freeze
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.compose.stage import selection_subject
 from pipeline.config import Newsletter
@@ -124,8 +124,8 @@ def make_sheet(
     """Freeze in memory and write one person's message. `fresh` is what is rendered, `told` what subjects may name."""
     templates = app.templates()
     head = letterhead(app.config, newsletter, digest)
-    frozen = freeze(templates.digest(newsletter.template), page_for(app.config, newsletter, digest), fresh,
-                    nonce=token_hex(8))
+    page = page_for(app.config, newsletter, digest)
+    frozen = freeze(templates.digest(newsletter.template), page, content_of(fresh, page), nonce=token_hex(8))
     subject, preheader = selection_subject(templates, head, selection, told)
     letter = Letter(token_hex(16), head, frozen, app.now(), {})
     envelope, chunks = letter.personal(

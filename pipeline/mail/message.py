@@ -18,7 +18,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pipeline.errors import BroadsheetError
-from pipeline.model.frozen import Frozen, html_qp_chunks, joinable_qp, text_qp_chunks
+from pipeline.model.frozen import Frozen, html_qp_chunks, text_qp_chunks
+from pipeline.model.quoted import joinable_qp
 
 MAX_LINE = 998    # bytes without CRLF, RFC 5322 §2.1.1
 FOLD = 76         # bytes; RFC 2047 §2 allows no line with an encoded word to be longer

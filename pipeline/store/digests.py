@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus
-from pipeline.model.frozen import FragmentRow
+from pipeline.model.fragments import FragmentRow
 from pipeline.model.newsletters import DIGEST_MOVES, PUBLIC, Digest, DigestStatus
 from pipeline.model.selection import Candidate, candidate
 from pipeline.model.subscribers import SubscriptionStatus

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from pipeline.compose.settings import local_date
 from pipeline.config import Newsletter
 from pipeline.model.articles import Article, ArticleStatus
-from pipeline.model.frozen import thaw, web_html
+from pipeline.model.fragments import thaw
+from pipeline.model.frozen import web_html
 from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus
 from pipeline.store import articles, digests
 from pipeline.store.engine import Store

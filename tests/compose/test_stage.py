@@ -142,7 +142,7 @@ def test_an_article_that_changes_during_the_rendering_is_rendered_again(site, mo
     real, seen = stage.freeze, []
 
     def slow(template, page, chosen, **values):
-        seen.append([a.title for a in chosen])
+        seen.append([a.title for a in chosen.articles])
         if len(seen) == 1:
             with site.app.store.write() as connection:
                 connection.execute(rows.update().where(rows.c.id == 1).values(title="Corrected", revision=2))

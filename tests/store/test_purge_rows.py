@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 
 from pipeline.model.articles import Enclosure, Extra
 from pipeline.model.deliveries import DeliveryState
-from pipeline.model.frozen import Frozen, Piece, PieceKind, fragment, fragments, literal, thaw
+from pipeline.model.fragments import fragments, thaw
+from pipeline.model.frozen import Frozen, Piece, PieceKind, fragment, literal
 from pipeline.model.sources import PassedState, SourceKind
 from pipeline.store import (
     articles,

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from pipeline.model.articles import ArticleStatus, Show
 from pipeline.model.deliveries import DeliveryState
-from pipeline.model.frozen import Fragment, Frozen, Piece, PieceKind, fragment, fragments, literal, thaw
+from pipeline.model.fragments import fragments, thaw
+from pipeline.model.frozen import Fragment, Frozen, Piece, PieceKind, fragment, literal
 from pipeline.model.sources import PassedState, SourceKind
 from pipeline.model.withdrawn import OF_AN_ARTICLE, WORDS
 from pipeline.store import (
