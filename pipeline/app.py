@@ -71,7 +71,7 @@ class App:
         """What the publish stage needs."""
         from pipeline.publish.stage import Parts
 
-        return Parts(self.store, self.config, self.template_folders, self._publish_print)
+        return Parts(self.store, self.config, self.template_folders, self._publish_print, self.templates)
 
     @cached_property
     def _publish_print(self) -> str:

@@ -9,7 +9,6 @@ from pipeline.compose.choose import Plan
 from pipeline.compose.freeze import content_of, freeze
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.config import Config, Newsletter
-from pipeline.errors import TemplateError
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.edits import Edits
 from pipeline.model.frozen import DigestPage, Frozen
@@ -17,6 +16,7 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import Digest
 from pipeline.model.room import correction_sizes, room, sizes
 from pipeline.model.selection import Selection
+from pipeline.render.subjects import subject_of
 from pipeline.render.templates import Templates
 from pipeline.render.views import plain_view, preheader
 from pipeline.text.clean import clean_html, text_with_links
@@ -80,15 +80,11 @@ def said(markdown: str) -> tuple[str, str]:
 def selection_subject(
     templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article]
 ) -> tuple[str, str]:
-    """(subject, preheader) for one selection. A subject that fails for these articles becomes the newsletter's title:
-    the digest is frozen by now, and a plain subject is better than no mail."""
+    """(subject, preheader) for one selection."""
     by_id = {a.id: a for a in frozen if a.status is ArticleStatus.ACCEPTED}
-    views = [plain_view(by_id[i], public_url=head.page.public_url) for i in selection.ids if i in by_id]
-    try:
-        subject = templates.subject(head.subject, page=head.page, articles=views) if views else ""
-    except TemplateError:
-        subject = ""
-    return subject or head.page.newsletter_title, preheader(views)
+    chosen = [by_id[i] for i in selection.ids if i in by_id]
+    views = [plain_view(article, public_url=head.page.public_url) for article in chosen]
+    return subject_of(templates, head, chosen), preheader(views)
 
 
 def _measured(plan: Plan, made: Mapping[str, Frozen]) -> Plan:

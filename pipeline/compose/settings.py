@@ -22,6 +22,7 @@ def page_for(config: Config, newsletter: Newsletter, digest: Digest, language: s
         newsletter_slug=newsletter.slug, newsletter_title=newsletter.title, description=newsletter.description,
         digest_name=digest.name, digest_url=f"{archive_url}{digest.name}", archive_url=archive_url,
         date=local_date(config, digest), postal_address=config.site.postal_address or "",
+        feed_url=config.feed_url(newsletter),
     )
 
 

@@ -40,6 +40,7 @@ from pipeline.config.shape import (
 )
 from pipeline.config.values import FOREVER, nearest, say_span
 from pipeline.errors import ConfigError, UsageError
+from pipeline.model.feeds import RSS_FILE
 
 __all__ = [
     "FOREVER", "MASK", "STARTER", "Collect", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator",
@@ -77,6 +78,17 @@ class Config:
     def feeds_url(self) -> str:
         """Where the feeds folder is served, without a slash at the end."""
         return self.publish.url.rstrip("/") or f"{self.site.public_url}/feeds"
+
+    @property
+    def feed_folders(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Of every feed, those of newsletters too: its folder below feeds/, and those it had."""
+        found = [(feed.slug, feed.former) for feed in self.feeds]
+        return found + [(folders[0], folders[1:]) for n in self.newsletters if (folders := n.feed_folders)]
+
+    def feed_url(self, newsletter: Newsletter) -> str:
+        """Where feed readers find a newsletter's digests; "" where they don't."""
+        folders = newsletter.feed_folders
+        return f"{self.feeds_url}/{folders[0]}/{RSS_FILE}" if folders else ""
 
     def source(self, slug: str) -> Source:
         return _named("source", slug, self.sources)

@@ -38,6 +38,7 @@ from pipeline.config.values import (
     split_mailbox,
 )
 from pipeline.model.articles import Images, Show
+from pipeline.model.feeds import NEWSLETTERS
 from pipeline.model.runs import CatchUp
 from pipeline.model.selection import Group, Order, Rules
 from pipeline.model.sources import SourceKind
@@ -239,7 +240,13 @@ class Newsletter(Table):
     when_empty: Annotated[Literal["skip"], one_of("skip")] = "skip"
     on_uncertain: Annotated[Literal["leave", "resend"], one_of("leave", "resend")] = "leave"
     schedules: tuple[NewsletterSchedule, ...] = ()
+    feed: Flag = True                      # its digests can be read in feed readers, too
     former: tuple[Slug, ...] = ()
+
+    @property
+    def feed_folders(self) -> tuple[str, ...]:
+        """Where its feed lies below feeds/: under its slug, then under its former ones. Empty where it has none."""
+        return tuple(f"{NEWSLETTERS}/{slug}" for slug in (self.slug, *self.former)) if self.feed else ()
 
     @property
     def rules(self) -> Rules:

@@ -117,7 +117,7 @@ def cancel(app: App, digest: Digest, reason: str) -> Digest:
     """Send it to nobody who has not got it yet; its articles are in the next one. It can't be undone."""
     said = one_line(reason, MAX_REASON) or "by the operator"
     with app.store.write() as connection:
-        if not digests.change(connection, digest.id, DigestStatus.CANCELLED, reason=said):
+        if not digests.change(connection, digest.id, DigestStatus.CANCELLED, reason=said, done_at=app.now()):
             raise _not_open(digests.get(connection, digest.id))
     while True:  # nothing is claimed any more; a few at a time, so that nobody waits for the database
         with app.store.write() as connection:

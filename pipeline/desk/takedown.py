@@ -13,6 +13,7 @@ from pipeline.app import App
 from pipeline.compose.press import selection_subject
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.articles import Article
+from pipeline.model.feeds import NEWSLETTERS
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.selection import Candidate, Selection
 from pipeline.publish.stage import Published, publish
@@ -29,7 +30,7 @@ MOST_AT_ONCE = 1_000
 
 MAX_REASON = 1_000   # characters
 
-OURS = frozenset({"sitemaps"})
+OURS = frozenset({"sitemaps", NEWSLETTERS})
 """Folders beside those of feeds that publishing writes."""
 
 

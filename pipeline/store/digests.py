@@ -9,7 +9,22 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, and_, case, cast, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import UsageError
@@ -99,10 +114,32 @@ def listed(
     return [digest_of(row) for row in connection.execute(rows)]
 
 
-def public_state(connection: Connection) -> tuple[int, int]:
-    """What changes whenever a digest gets public or is so no more: how many there are, and the last one."""
-    row = connection.execute(select(func.count(), func.max(digests.c.id)).where(digests.c.status.in_(PUBLIC))).one()
-    return int(row[0]), int(row[1] or 0)
+def neighbours(connection: Connection, digest: Digest) -> tuple[Digest | None, Digest | None]:
+    """The digests of the same newsletter, of any schedule, that stand before and after one where readers see them."""
+    at, number = digests.c.due_at, digests.c.id
+    before = or_(at < digest.due_at, and_(at == digest.due_at, number < digest.id))
+    after = or_(at > digest.due_at, and_(at == digest.due_at, number > digest.id))
+    found = []
+    for where, order in ((before, (at.desc(), number.desc())), (after, (at, number))):
+        rows = query().where(newsletters.c.slug == digest.newsletter, digests.c.status.in_(PUBLIC), where)
+        row = connection.execute(rows.order_by(*order).limit(1)).one_or_none()
+        found.append(digest_of(row) if row is not None else None)
+    return found[0], found[1]
+
+
+def public_state(connection: Connection) -> tuple[int, ...]:
+    """What changes whenever a digest gets public, is so no more, or is taken back: how many there are of each, and the
+    sum of their numbers, by which one that goes is told from another that comes."""
+    found: list[int] = []
+    for where in (digests.c.status.in_(PUBLIC), taken_back()):
+        row = connection.execute(select(func.count(), func.sum(digests.c.id)).where(where)).one()
+        found += (int(row[0]), int(row[1] or 0))
+    return tuple(found)
+
+
+def taken_back() -> ColumnElement[bool]:
+    """SQL: a digest that was cancelled after readers could have seen it."""
+    return and_(digests.c.status == DigestStatus.CANCELLED, digests.c.frozen_at.is_not(None))
 
 
 def settings(connection: Connection, digest_id: int) -> dict[str, Any]:

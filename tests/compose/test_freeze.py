@@ -56,6 +56,8 @@ VALUES = {
     "address": "ada@example.org", "since": "3 May 2026",
     "preheader": "Two · Three", "more": "4", "count": "3", "contents": "1", "corrections": "",
 }
+AROUND = {"previous_url": "https://lantern.example/n/lantern/2026-11-21-0800-daily",
+          "next_url": "https://lantern.example/n/lantern/2026-11-23-0800-daily"}
 
 
 def article(number: int, **changes: object) -> Article:
@@ -126,7 +128,7 @@ def test_the_other_tellers_of_a_story_are_in_the_letter() -> None:
     [
         ("digest.html", lambda: personal_html(frozen(), [1, 2, 3], VALUES)),
         ("digest.txt", lambda: personal_text(frozen(), [1, 2, 3], VALUES)),
-        ("digest-web.html", lambda: web_html(frozen(), [1, 2, 3])),
+        ("digest-web.html", lambda: web_html(frozen(), [1, 2, 3], AROUND)),
     ],
 )
 def test_the_shipped_letter_is_the_one_that_was_looked_at(name: str, made: object) -> None:

@@ -12,12 +12,11 @@ import feedparser
 import pytest
 from lxml import html as lxml_html
 
-from pipeline.compose.public import public_copy
 from pipeline.jobs.steps import collect_due
 from pipeline.model.articles import ArticleStatus
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules
-from pipeline.store import articles, digests
+from pipeline.store import articles, digests, public_digests
 
 PAGE = """
 config_version = 1
@@ -86,7 +85,7 @@ def test_sixty_real_feeds_reach_a_feed_and_a_digest(corpus: tuple[str, list[Path
     (digest,) = site.digests()
     assert digest.status is DigestStatus.DONE
     with site.app.store.read() as connection:
-        told = public_copy(connection, digest.id).articles
+        told = public_digests.copy(connection, digest.id).articles
         notes = digests.facts(connection, digest.id).notes
     assert sorted(told) == sorted(a.id for a in stored)
     assert notes == []
