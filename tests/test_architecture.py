@@ -29,7 +29,7 @@ FLOORS = [
     {"desk"},
     {"app"},
     STAGES,
-    {"net", "text", "render", "mail", "store"},
+    {"net", "text", "render", "mail", "store", "children"},
     {"config"},
     {"schedules", "patterns"},  # pure; config asks them whether "Mon 08:00" is a time and "/a+/" a rule
     {"model", "errors"},
