@@ -57,6 +57,7 @@ HOMES = {
     "listparser": "collect/opml",
     "jinja2": "render/",
     "markdown_it": "text/markdown",
+    "PIL": "compose/pictures/remake",
     "nh3": "text/clean",
     "orjson": "publish/jsonfeed",
     "premailer": "render/inline",

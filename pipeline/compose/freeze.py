@@ -28,6 +28,7 @@ from pipeline.model.frozen import (
     literal,
     text_value,
 )
+from pipeline.model.pictures import IN_WORDS, Pictures
 from pipeline.render.cut import Cut, Markers, shell_problems
 from pipeline.render.inline import inline
 from pipeline.render.templates import Blocks, DigestTemplate
@@ -39,15 +40,16 @@ BATCH = 1_000_000  # characters inlined at a time; libxml2 gives up beyond 10 MB
 
 def freeze(
     template: DigestTemplate, page: DigestPage, articles: Sequence[Article], *, nonce: str,
-    text_of: TextOf = text_with_links,
+    text_of: TextOf = text_with_links, pictures: Pictures = IN_WORDS,
 ) -> Frozen:
     """Freeze a digest with all its candidates, in display order. The same arguments give the same bytes.
 
     `nonce` is 8 to 40 random lower-case letters and digits, new for each freeze. Raises TemplateError where the
-    template itself can't be rendered or cut; an article never makes it raise, but by holding the nonce.
+    template itself can't be rendered or cut; an article never makes it raise, but by holding the nonce. `pictures` is
+    what was gathered before (compose/pictures): nothing is fetched and no file read here.
     """
     pages = _Pages(template, page, nonce)
-    views = views_of(articles, page, text_of=text_of)
+    views = views_of(articles, page, text_of=text_of, pictures=pictures)
     plain = {a.id: plain_view(a, public_url=page.public_url) for a in articles}
     html = _freeze_html(pages, views, plain, template.css)
     text = _freeze_text(pages, [plain[v.id] if v.id in html.reasons else v for v in views])
@@ -65,9 +67,10 @@ def freeze(
 
 
 def views_of(
-    articles: Iterable[Article], page: DigestPage, *, text_of: TextOf = text_with_links
+    articles: Iterable[Article], page: DigestPage, *, text_of: TextOf = text_with_links, pictures: Pictures = IN_WORDS
 ) -> list[ArticleView]:
-    return [article_view(a, public_url=page.public_url, text_of=text_of) for a in articles]
+    return [article_view(a, public_url=page.public_url, text_of=text_of, pictures=pictures.of(a.source),
+                         images=pictures.how(a.source)) for a in articles]
 
 
 def selection_lines(

@@ -15,6 +15,7 @@ from secrets import token_hex
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import DigestFacts, Verdict, decide_fill
 from pipeline.compose.freeze import freeze
+from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError, TemplateError
@@ -45,6 +46,7 @@ class Parts:
     store: Store
     config: Config
     templates: Templates
+    darkroom: Darkroom
 
 
 def compose(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, now: datetime) -> Digest:
@@ -105,10 +107,12 @@ def _freeze_or_skip(
             _end(parts.store, digest_id, DigestStatus.SKIPPED, plan.empty)
             return
         head = letterhead(parts.config, newsletter, digest)
+        pictures = gather_pictures(parts.darkroom, newsletter, plan.fresh, now)
         nonce = token_hex(8)
         try:
             template = parts.templates.digest(newsletter.template)
-            frozen = freeze(template, page_for(parts.config, newsletter, digest), plan.fresh, nonce=nonce)
+            frozen = freeze(template, page_for(parts.config, newsletter, digest), plan.fresh, nonce=nonce,
+                            pictures=pictures)
             start, start_seq = next(iter(plan.people))
             _try_subject(parts.templates, head, plan.selection(start, start_seq, rules), plan.fresh)
         except BroadsheetError as error:
@@ -116,8 +120,8 @@ def _freeze_or_skip(
             raise
         with parts.store.write() as connection:
             meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
-            if digests.unchanged(connection, plan.fresh):
-                _commit(connection, digest_id, plan, frozen, head, nonce, now)
+            if digests.unchanged(connection, plan.fresh) and are_there(parts.darkroom, pictures):
+                _commit(connection, digest_id, plan, frozen, head, nonce, now, pictures.notes)
                 return
     raise StoreError(f"digest {digest_id}", f"its articles changed during each of {TRIES} renderings",
                      hint="it is composed again at the next run", permanent=False)
@@ -134,7 +138,8 @@ def _try_subject(
 
 
 def _commit(
-    connection: Connection, digest_id: int, plan: Plan, frozen: Frozen, head: Letterhead, nonce: str, now: datetime
+    connection: Connection, digest_id: int, plan: Plan, frozen: Frozen, head: Letterhead, nonce: str, now: datetime,
+    lacking: Sequence[str],
 ) -> None:
     """The freeze: content, audience and batches in one transaction."""
     due_at = digests.get(connection, digest_id).due_at
@@ -144,7 +149,7 @@ def _commit(
         connection, digest_id, DigestStatus.FROZEN, from_seq=plan.reach.from_seq, cut_seq=plan.reach.cut_seq,
         public_from_seq=plan.reach.public_from_seq, capped=plan.capped, audience_seq=plan.audience.audience_seq,
         selected=len(people), nonce=nonce, settings=head.to_json(), frozen_at=now,
-        notes=[*plan.notes, *(f"article {note.article_id}: {note.reason}" for note in frozen.notes)],
+        notes=[*plan.notes, *(f"article {note.article_id}: {note.reason}" for note in frozen.notes), *lacking],
     )
     if moved:  # else another process froze it first, and what it froze stands
         digests.store_content(connection, digest_id, plan.chosen, fragments(frozen))

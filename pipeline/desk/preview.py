@@ -1,6 +1,6 @@
-"""preview: the exact bytes of the next send, for one person, with nothing written to the database.
+"""preview: the exact bytes of the next send, for one person, with nothing written but what is known of pictures.
 
-    plan (one reading transaction) | freeze in memory | that person's verdict and selection | message
+    plan (one reading transaction) | pictures | freeze in memory | that person's verdict and selection | message
 
 It takes the very steps of a real send, so what it shows is what goes out; only what a freeze makes up anew differs:
 the nonce (the MIME boundary), the Date, and the digest's secret that the Message-ID is made from.
@@ -9,7 +9,7 @@ the nonce (the MIME boundary), the Date, and the digest's secret that the Messag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email import message_from_bytes, policy
 from secrets import token_hex
@@ -19,6 +19,7 @@ from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import NOTHING_NEW, DigestFacts, decide_fill
 from pipeline.compose.freeze import freeze
+from pipeline.compose.pictures.gather import gather_pictures
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.compose.stage import selection_subject
 from pipeline.config import Newsletter
@@ -95,7 +96,8 @@ def preview(app: App, newsletter: Newsletter, *, schedule: str = "", address: st
         wanted = schedule or (subscription.schedule if subscription else newsletter.default_schedule.slug)
         due = app.config.schedule(newsletter.slug, wanted).times.next_after(app.now())
         digest = draft(newsletter, Slot(wanted, due.nominal, due.due_at), app.now())
-        return _of_plan(app, connection, newsletter, digest, wanted, subscription)
+        planned = _of_plan(connection, newsletter, digest, wanted, subscription)
+    return _with_sheet(app, newsletter, *planned)
 
 
 def preview_by_hand(app: App, newsletter: Newsletter, *, schedule: str = "") -> Preview:
@@ -104,7 +106,8 @@ def preview_by_hand(app: App, newsletter: Newsletter, *, schedule: str = "") -> 
     slot = Slot(MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), now)
     with app.store.read() as connection:
         known_id(connection, newsletter)
-        return _of_plan(app, connection, newsletter, draft(newsletter, slot, now), schedule, None)
+        planned = _of_plan(connection, newsletter, draft(newsletter, slot, now), schedule, None)
+    return _with_sheet(app, newsletter, *planned)
 
 
 def known_id(connection: Connection, newsletter: Newsletter) -> int:
@@ -121,11 +124,12 @@ def make_sheet(
     app: App, newsletter: Newsletter, digest: Digest, fresh: Sequence[Article], told: Sequence[Article],
     selection: Selection, reader: Reader, *, mark: str = "", unsubscribe_url: str = "",
 ) -> Sheet:
-    """Freeze in memory and write one person's message. `fresh` is what is rendered, `told` what subjects may name."""
+    """Freeze in memory and write one person's message. `fresh` is what is rendered, `told` what subjects may name.
+    Pictures are fetched where they were not yet: call it outside of any transaction."""
     templates = app.templates()
     head = letterhead(app.config, newsletter, digest)
     frozen = freeze(templates.digest(newsletter.template), page_for(app.config, newsletter, digest), fresh,
-                    nonce=token_hex(8))
+                    nonce=token_hex(8), pictures=gather_pictures(app.darkroom(), newsletter, fresh, app.now()))
     subject, preheader = selection_subject(templates, head, selection, told)
     letter = Letter(token_hex(16), head, frozen, app.now(), {})
     envelope, chunks = letter.personal(
@@ -137,10 +141,21 @@ def make_sheet(
                  notes)
 
 
-def _of_plan(
-    app: App, connection: Connection, newsletter: Newsletter, digest: Digest, audience: str,
-    subscription: Subscription | None,
+def _with_sheet(
+    app: App, newsletter: Newsletter, planned: Preview, plan: Plan, selection: Selection | None
 ) -> Preview:
+    """The same with its message, where there is one."""
+    if planned.nothing or selection is None:
+        return planned
+    told = [article for article, _ in plan.chosen]
+    return replace(planned, sheet=make_sheet(app, newsletter, planned.digest, plan.fresh, told, selection,
+                                             planned.reader))
+
+
+def _of_plan(
+    connection: Connection, newsletter: Newsletter, digest: Digest, audience: str, subscription: Subscription | None
+) -> tuple[Preview, Plan, Selection | None]:
+    """What would be sent, before it is rendered."""
     plan = choose(connection, known_id(connection, newsletter), audience, newsletter.rules)
     people = sum(plan.people.values())
     reader = _reader(connection, plan, subscription)
@@ -151,11 +166,7 @@ def _of_plan(
     elif not nothing:
         selection = plan.selection(reader.start, reader.start_seq, newsletter.rules)
         nothing = "" if selection.articles else NOTHING_NEW
-    if nothing or selection is None:
-        return Preview(digest, audience, people, reader, None, nothing)
-    told = [article for article, _ in plan.chosen]
-    sheet = make_sheet(app, newsletter, digest, plan.fresh, told, selection, reader)
-    return Preview(digest, audience, people, reader, sheet)
+    return Preview(digest, audience, people, reader, None, nothing), plan, selection
 
 
 def _for_person(

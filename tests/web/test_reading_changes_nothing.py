@@ -28,7 +28,7 @@ def test_no_get_or_head_changes_anything(house: Any, served: Callable[[], HTTPCo
     assert f"/u/{house.token()}" in links
     connection = served()
     queue = ["/", "/robots.txt", "/healthz", "/favicon.ico", "/feeds", "/feeds/all/nothing.xml", "/nothing",
-             "/sitemap.xml", "/sitemaps/nothing.xml",
+             "/sitemap.xml", "/sitemaps/nothing.xml", f"/i/{'0' * 32}.png",
              "/n/beacon", "/n/lamp/", "/a/99", "/u/wrong", *HUB_ASKS, f"/u/{house.token(99)}", *links]
     seen: dict[str, int] = {}
     while queue:
