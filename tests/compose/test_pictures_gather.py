@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +21,12 @@ from sqlalchemy import select
 from pipeline.compose import stage
 from pipeline.compose.freeze import freeze, views_of
 from pipeline.compose.pictures import gather
+from pipeline.compose.pictures.folder import Folder
 from pipeline.compose.pictures.gather import FETCH, clear_pictures, gather_pictures
 from pipeline.compose.stage import compose
 from pipeline.desk.preview import preview
 from pipeline.desk.takedown import known, named_articles, take_down, withdraw
+from pipeline.errors import StoreError
 from pipeline.jobs.steps import parts
 from pipeline.model.articles import Article, ArticleStatus, Show
 from pipeline.model.frozen import DigestPage, web_html
@@ -405,6 +409,46 @@ def test_a_folder_that_can_t_be_written_leaves_the_digest_whole(site: Any, web: 
     assert "[words]" in shown(site, pictures, one)
     site.app.picture_folder.unlink()
     assert gathered(site, one).of("desk"), "and it says nothing about the picture"
+
+
+FORGER = """
+import sys; sys.path[:] = sys.argv[2:]
+from pipeline.children.child import serve
+from pipeline.compose.pictures.answers import ANSWERS, Remade
+serve(ANSWERS, {{"picture": lambda body, **_: Remade({ending!r}, {data!r}, {width}, 9)}})
+"""
+
+
+@pytest.mark.parametrize(("ending", "data", "width"), [
+    ("png", b"<html><script>alert(1)</script>", 9), ("html", b"<html>", 9), ("../../x.png", b"\x89PNG\r\n\x1a\n", 9),
+    ("png", b"\x89PNG\r\n\x1a\n", 0), ("png", b"\x89PNG\r\n\x1a\n", 99_999), ("jpg", b"\x89PNG\r\n\x1a\n", 9),
+])
+def test_a_child_that_was_taken_over_is_not_believed(
+    site: Any, web: Web, monkeypatch: pytest.MonkeyPatch, ending: str, data: bytes, width: int
+) -> None:
+    monkeypatch.setattr(gather, "PICTURES", FORGER.format(ending=ending, data=data, width=width))
+    pictures = gathered(site, article(1, img(web.has("/p.jpg", PHOTO))))
+    assert not pictures.found
+    assert "no picture" in pictures.notes[0]
+    assert not site.app.picture_folder.exists()
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = Folder(tmp_path / "pictures")
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[step], fails)
+    with pytest.raises(StoreError, match="No space left"):
+        folder.save(PHOTO, "jpg")
+    assert list(folder.path.iterdir()) == []
+    monkeypatch.undo()
+    name = folder.save(PHOTO, "jpg")
+    assert (folder.path / name).read_bytes() == PHOTO
+    assert (folder.path / name).stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in folder.path.iterdir()] == [name]
+    assert folder.save(PHOTO, "jpg") == name
 
 
 def test_nothing_to_fetch_starts_nothing(site: Any) -> None:
