@@ -397,6 +397,7 @@ def test_no_more_than_so_many_are_fetched_for_one_digest(site: Any, web: Web) ->
     told = [article(n, img(url)) for n, url in enumerate(urls, 1)]
     pictures = gathered(site, *told, most=3)
     assert list(pictures.of("desk")) == urls[:3], "the first that are shown"
+    assert sorted(web.log) == ["/0.png", "/1.png", "/2.png"]
     assert "more than 3" in pictures.notes[0]
     assert list(gathered(site, *told, most=3).of("desk")) == urls
 
@@ -496,6 +497,11 @@ def test_what_a_digest_shows_stays_and_the_rest_may_go(site: Any, web: Web) -> N
     accept(site, img(web.has("/p.jpg", PHOTO)))
     newsletter = site.app.config.newsletters[0]
     compose(parts(site.app), newsletter, Slot("daily", NOMINAL, site.now), audience="daily", now=site.now)
+    site.advance(days=30)
+    site.accept(["Article two"])
+    later = compose(parts(site.app), newsletter, Slot("daily", "2026-07-01T08:00", site.now), audience="daily",
+                    now=site.now)
+    assert later.status is DigestStatus.FROZEN
     gathered(site, article(9, img(web.has("/s.png", SMILEY, "image/png"))))
     folder = site.app.picture_folder
     (folder / "a.new").write_bytes(b"half")

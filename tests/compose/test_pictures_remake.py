@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import AvifImagePlugin, Image, ImageCms, ImageDraw
 
 from pipeline.children.pool import Children
 from pipeline.compose.pictures.answers import ANSWERS, KIND, LIMITS, PICTURES, Remade
@@ -261,6 +261,11 @@ def test_a_child_does_the_same_and_survives_what_is_bad() -> None:
         assert ask(good) == expected
         for body in (written(Image.new("RGB", (40, 40), RED), "AVIF"), written(photo(40, 40), "WEBP"), frames(5)):
             assert ask(body) == made(body), "also those that would like to have threads"
+
+
+def test_no_decoder_asks_for_threads() -> None:
+    """A child that does not run as root can have none."""
+    assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1
 
 
 @pytest.mark.parametrize(("kind", "colour"), [

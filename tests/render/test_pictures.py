@@ -36,6 +36,7 @@ OURS = f"{PUBLIC}/i/{LARGE.name}"
     (f'<img src="{AWAY}" width="2000">', Images.OWN, f'<img src="{OURS}" width="528" height="350" alt="">'),
     (f'<img src="{AWAY}" alt="cat">', Images.NONE, "<em>[cat]</em>"),
     (f'<img src="{AWAY}">', Images.NONE, ""),
+    (f'<img src="{PUBLIC}.evil.example/x.png" alt="cat">', Images.NONE, "<em>[cat]</em>"),
     ('<img src="https://a.example/other.png" alt="cat">', Images.OWN, "<em>[cat]</em>"),
     ('<img src="https://a.example/?a=1&amp;b=2" alt="cat" width="900" height="300">', Images.REMOTE,
      '<img src="https://a.example/?a=1&amp;b=2" width="528" height="176" alt="cat">'),
