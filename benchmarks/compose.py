@@ -17,7 +17,7 @@ from premailer import Premailer
 
 from pipeline.app import App
 from pipeline.compose.choose import choose
-from pipeline.compose.freeze import freeze, views_of
+from pipeline.compose.freeze import content_of, freeze, views_of
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.compose.stage import selection_subject
 from pipeline.deliver.letters import Letter
@@ -65,10 +65,10 @@ def measure(options: Options) -> Result:
 
         document = _document(template, page, plan.fresh)
         freeze_s, premailer_s = medians_s(
-            options.size(31, 1), lambda: freeze(template, page, plan.fresh, nonce=token_hex(8)),
+            options.size(31, 1), lambda: freeze(template, page, content_of(plan.fresh, page), nonce=token_hex(8)),
             lambda: _premailer(document, template.css))
 
-        frozen = freeze(template, page, plan.fresh, nonce=token_hex(8))
+        frozen = freeze(template, page, content_of(plan.fresh, page), nonce=token_hex(8))
         head = letterhead(app.config, newsletter, digest)
         letter = Letter(token_hex(16), head, frozen, NOW, {})
         ids = [article.id for article in plan.fresh]
@@ -91,8 +91,8 @@ def measure(options: Options) -> Result:
 
 def _document(template: DigestTemplate, page: DigestPage, articles: list[Article]) -> str:
     """What premailer gets where nothing is frozen: the same letter with one person's values."""
-    values = {"unsubscribe_url": "https://lantern.example/u/1", "address": "reader@people.example", "since": "",
-              "preheader": "", "more": "", "count": str(len(articles))}
+    values = {"unsubscribe_url": "https://lantern.example/u/1", "preferences_url": "https://lantern.example/p/1",
+              "address": "reader@people.example", "since": "", "preheader": "", "more": "", "count": str(len(articles))}
     markers, blocks = Markers("html", token_hex(8), values), template.blocks("html", page)
     parts = {"articles": [(view.id, blocks.render("article", article=view)) for view in views_of(articles, page)]}
     return markers.assemble(blocks.render("shell", **markers.context()), parts)

@@ -24,13 +24,14 @@ from typing import Any
 from measure import NOW, Options, Result, accept, folder, found_articles, main, seconds, site, subscribe
 
 from pipeline.app import App
-from pipeline.compose.freeze import render_directly, views_of
+from pipeline.compose.freeze import content_of, render_directly
 from pipeline.compose.settings import page_for
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.deliver.stage import Outbox, deliver, new_lease
 from pipeline.jobs.steps import parts
 from pipeline.model.articles import Article
 from pipeline.model.deliveries import DeliveryState
+from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.store import articles, ledger
@@ -151,9 +152,12 @@ def _naive_s(app: App, port: int, people: int) -> float:
         with smtplib.SMTP("127.0.0.1", port, "bench") as session:
             for number in range(people):
                 address = f"reader-{number}@people.example"
-                values = {"unsubscribe_url": f"https://lantern.example/u/{number}", "address": address, "more": "",
-                          "since": "1 June 2026", "preheader": "What else is in it", "count": str(len(told))}
-                html, text = render_directly(template, page, views_of(told, page), values, nonce=token_hex(8))
+                values = {"unsubscribe_url": f"https://lantern.example/u/{number}", "address": address,
+                          "preferences_url": f"https://lantern.example/p/{number}",
+                          "since": "1 June 2026", "preheader": "What else is in it"}
+                all_of_it = Arrangement(tuple(a.id for a in told))
+                html, text = render_directly(
+                    template, page, content_of(told, page), all_of_it, values | all_of_it.values(), nonce=token_hex(8))
                 message = EmailMessage(policy=SMTP)
                 message["From"], message["To"] = "The Lantern <news@lantern.example>", address
                 message["Subject"] = "The ferry that came back and 19 more"

@@ -10,60 +10,103 @@ alone, and stands in the digest as its plain summary, with a note; the others ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pipeline.errors import TemplateError
 from pipeline.model.articles import Article
 from pipeline.model.frozen import (
     ARTICLES,
     CONTENTS,
+    CORRECTIONS,
+    GROUP,
     MAIL,
+    PARTS,
     SLOTS,
+    Arrangement,
     DigestPage,
     Fragment,
     Frozen,
     Note,
     Piece,
+    PieceKind,
     fragment,
     literal,
     text_value,
 )
 from pipeline.model.pictures import IN_WORDS, Pictures
+from pipeline.model.room import MOST_HTML, room, sizes
 from pipeline.render.cut import Cut, Markers, shell_problems
 from pipeline.render.inline import inline
 from pipeline.render.templates import Blocks, DigestTemplate
-from pipeline.render.views import ArticleView, TextOf, article_view, plain_view, preheader
+from pipeline.render.views import (
+    ArticleView,
+    CorrectionView,
+    GroupView,
+    TextOf,
+    article_view,
+    correction_view,
+    plain_view,
+    with_note,
+)
 from pipeline.text.clean import text_with_links
 
 BATCH = 1_000_000  # characters inlined at a time; libxml2 gives up beyond 10 MB
 
 
-def freeze(
-    template: DigestTemplate, page: DigestPage, articles: Sequence[Article], *, nonce: str,
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one freeze renders: all candidates in display order, and what stands beside them."""
+
+    articles: Sequence[ArticleView]
+    plain: Mapping[int, ArticleView]                  # what takes the place of an article that breaks the page
+    groups: Sequence[GroupView] = ()
+    corrections: Sequence[CorrectionView] = ()
+
+    def instead(self, ids: Iterable[int]) -> Content:
+        """The same with these articles as their plain summaries."""
+        broken = set(ids)
+        return replace(self, articles=[self.plain[v.id] if v.id in broken else v for v in self.articles])
+
+
+def content_of(
+    articles: Iterable[Article], page: DigestPage, *, groups: Sequence[GroupView] = (),
+    corrections: Iterable[Article] = (), notes: Mapping[int, tuple[str, str]] | None = None,
     text_of: TextOf = text_with_links, pictures: Pictures = IN_WORDS,
-) -> Frozen:
-    """Freeze a digest with all its candidates, in display order. The same arguments give the same bytes.
+) -> Content:
+    """`notes`: the operator's words on articles, (sanitised HTML, plain text) by the article's id. `pictures`: what was
+    gathered before (compose/pictures); nothing is fetched and no file read here."""
+    listed = list(articles)
+    said = notes or {}
+    views = views_of(listed, page, text_of=text_of, pictures=pictures)
+    plain = {a.id: plain_view(a, public_url=page.public_url) for a in listed}
+    return Content(
+        [with_note(v, *said[v.id]) if v.id in said else v for v in views],
+        {i: with_note(v, *said[i]) if i in said else v for i, v in plain.items()}, groups,
+        [correction_view(a, public_url=page.public_url) for a in corrections])
+
+
+def freeze(template: DigestTemplate, page: DigestPage, content: Content, *, nonce: str) -> Frozen:
+    """Freeze a digest with all its candidates. The same arguments give the same bytes.
 
     `nonce` is 8 to 40 random lower-case letters and digits, new for each freeze. Raises TemplateError where the
-    template itself can't be rendered or cut; an article never makes it raise, but by holding the nonce. `pictures` is
-    what was gathered before (compose/pictures): nothing is fetched and no file read here.
+    template itself can't be rendered or cut; an article never makes it raise, but by holding the nonce.
     """
     pages = _Pages(template, page, nonce)
-    views = views_of(articles, page, text_of=text_of, pictures=pictures)
-    plain = {a.id: plain_view(a, public_url=page.public_url) for a in articles}
-    html = _freeze_html(pages, views, plain, template.css)
-    text = _freeze_text(pages, [plain[v.id] if v.id in html.reasons else v for v in views])
-    problems = shell_problems(html.shell, "html") + shell_problems(text.shell, "text")
+    html = _freeze_html(pages, content, template.css)
+    made = _joined(nonce, html, _freeze_text(pages, content.instead(html.reasons)), content)
+    problems = shell_problems(made.html, "html") + shell_problems(made.text, "text")
     if problems:
         raise TemplateError(f"template {template.name!r}", "; ".join(problems))
-    joined: dict[tuple[str, int], Fragment] = {}
-    for slot in (ARTICLES, CONTENTS):
-        for view in views:
-            key = (slot, view.id)
-            if key in html.fragments or key in text.fragments:
-                joined[key] = fragment(slot, view.id, html.fragments.get(key, ""), text.fragments.get(key, ""))
-    notes = tuple(Note(view.id, html.reasons[view.id]) for view in views if view.id in html.reasons)
-    return Frozen(nonce, _ending_in_a_line(html.shell), _ending_in_a_line(text.shell), joined, notes)
+    if room(made) <= 0:
+        raise TemplateError(f"template {template.name!r}", f"is longer than {MOST_HTML:,} bytes with no article in it",
+                            hint="a shorter introduction, or a smaller template: mail programs cut longer letters off")
+    if too_long := {i: size for i, size in sizes(made).items() if size > room(made) and i not in html.reasons}:
+        html.reasons |= {i: f"its {size:,} bytes are too many for a mail" for i, size in too_long.items()}
+        again = _freeze_html(pages, content.instead(html.reasons), template.css)
+        again.reasons = html.reasons | again.reasons
+        made = _joined(nonce, again, _freeze_text(pages, content.instead(again.reasons)), content)
+    return made
 
 
 def views_of(
@@ -73,32 +116,25 @@ def views_of(
                          images=pictures.how(a.source)) for a in articles]
 
 
-def selection_lines(
-    template: DigestTemplate, page: DigestPage, articles: Sequence[Article], *, more: int = 0, subject: str = ""
-) -> tuple[str, dict[str, str]]:
-    """The subject, and the values that follow from what a person gets: preheader, more, count.
-
-    One small render for each distinct selection. `subject` is the newsletter's own template text, or "" for the
-    template's. `more` is how many articles the limits left to the web.
-    """
-    views = [plain_view(a, public_url=page.public_url) for a in articles]
-    values = {"preheader": preheader(views), "more": str(more) if more else "", "count": str(len(views))}
-    return template.subject(subject, page=page, articles=views), values
-
-
 def render_directly(
-    template: DigestTemplate, page: DigestPage, views: Sequence[ArticleView], values: Mapping[str, str], *, nonce: str
+    template: DigestTemplate, page: DigestPage, content: Content, arrangement: Arrangement, values: Mapping[str, str],
+    *, nonce: str,
 ) -> tuple[str, str]:
-    """One person's (HTML, text) with nothing frozen: rendered and inlined for these articles and values alone.
+    """One person's (HTML, text) with nothing frozen: rendered and inlined for what they get and their values alone.
 
     The slow reference that the joined pieces are held against. It differs in how characters are escaped only.
     """
     values = {name: text_value(value) for name, value in values.items()}
+    by_id = {v.id: v for v in content.articles}
+    theirs = replace(
+        content, articles=[by_id[i] for i in arrangement.articles],
+        groups=[g for g in content.groups if g.number in arrangement.groups],
+        corrections=[c for i in arrangement.corrections for c in content.corrections if c.id == i])
     pages = _Pages(template, page, nonce, values)
     html_shell, text_shell = pages.shell("html"), pages.shell("text")
-    html = pages.html.cut(inline(pages.html.assemble(html_shell, pages.parts("html", views)), template.css))
-    text = pages.text.cut(pages.text.assemble(text_shell, pages.parts("text", views)))
-    return _direct(html, views, values), _direct(text, views, values)
+    html = pages.html.cut(inline(pages.html.assemble(html_shell, pages.parts("html", theirs)), template.css))
+    text = pages.text.cut(pages.text.assemble(text_shell, pages.parts("text", theirs)))
+    return _direct(html, arrangement, values), _direct(text, arrangement, values)
 
 
 @dataclass(slots=True)
@@ -127,40 +163,55 @@ class _Pages:
         self._slots[part] = markers.slots(shell)
         return shell
 
-    def parts(self, part: str, views: Sequence[ArticleView]) -> dict[str, list[tuple[int, str]]]:
-        """Slot -> what stands there for each article. Raises TemplateError where an article holds the nonce."""
+    def parts(self, part: str, content: Content) -> dict[str, list[tuple[int, str]]]:
+        """Kind -> what stands there for each. Raises TemplateError where an article holds the nonce."""
         blocks = self._blocks[part]
-        out = {}
-        for slot, block in ((ARTICLES, "article"), (CONTENTS, "toc_entry")):
-            if block in blocks and slot in self._slots[part]:
-                out[slot] = [(v.id, self._part(blocks, block, v)) for v in views]
-        return out
+        wanted: list[tuple[str, str, str, Sequence[tuple[int, Any]]]] = [
+            (GROUP, "group", "group", [(g.number, g) for g in content.groups]),
+            (ARTICLES, "article", "article", [(v.id, v) for v in content.articles]),
+            (CONTENTS, "toc_entry", "article", [(v.id, v) for v in content.articles]),
+            (CORRECTIONS, "correction", "correction", [(c.id, c) for c in content.corrections]),
+        ]
+        return {
+            kind: [(number, self._part(blocks, block, number, **{name: value})) for number, value in shown]
+            for kind, block, name, shown in wanted if block in blocks and PARTS[kind] in self._slots[part]
+        }
 
-    def _part(self, blocks: Blocks, block: str, view: ArticleView) -> str:
-        text = _plain_lines(blocks.render(block, article=view))
+    def _part(self, blocks: Blocks, block: str, number: int, **values: Any) -> str:
+        text = _plain_lines(blocks.render(block, **values))
         if self.html.nonce in text:
             raise TemplateError(
-                f"article {view.id}", "holds the freeze's nonce", hint="freeze again: the nonce is random"
+                f"{block} {number}", "holds the freeze's nonce", hint="freeze again: the nonce is random"
             )
         return text
 
 
-def _freeze_html(
-    pages: _Pages, views: Sequence[ArticleView], plain: Mapping[int, ArticleView], css: str
-) -> _Half:
+def _joined(nonce: str, html: _Half, text: _Half, content: Content) -> Frozen:
+    ids = [v.id for v in content.articles]
+    numbers = {GROUP: [g.number for g in content.groups], ARTICLES: ids, CONTENTS: ids,
+               CORRECTIONS: [c.id for c in content.corrections]}
+    keys = [(kind, number) for kind in PARTS for number in numbers[kind]]
+    joined: dict[tuple[str, int], Fragment] = {
+        key: fragment(*key, html.fragments.get(key, ""), text.fragments.get(key, ""))
+        for key in keys if key in html.fragments or key in text.fragments}
+    notes = tuple(Note(i, html.reasons[i]) for i in ids if i in html.reasons)
+    return Frozen(nonce, _ending_in_a_line(html.shell), _ending_in_a_line(text.shell), joined, notes)
+
+
+def _freeze_html(pages: _Pages, content: Content, css: str) -> _Half:
     shell = pages.shell("html")
     half = _Half()
-    for batch in _batches(views):
+    for batch in _batches(content):
+        ids = [v.id for v in batch.articles]
         cut = _inlined(pages.html, shell, pages.parts("html", batch), css)
         if isinstance(cut, str):
-            for view in batch:
-                alone = _inlined(pages.html, shell, pages.parts("html", [view]), css)
+            for view in batch.articles:
+                alone = _inlined(pages.html, shell, pages.parts("html", Content([view], content.plain)), css)
                 if isinstance(alone, str):
                     half.reasons[view.id] = alone
-            if not half.reasons.keys() & {v.id for v in batch}:  # each alone is well, together they are not
-                half.reasons |= {v.id: cut for v in batch}
-            rest = [plain[v.id] if v.id in half.reasons else v for v in batch]
-            cut = _inlined(pages.html, shell, pages.parts("html", rest), css)
+            if not half.reasons.keys() & set(ids):  # each alone is well, together they are not
+                half.reasons |= dict.fromkeys(ids, cut)
+            cut = _inlined(pages.html, shell, pages.parts("html", batch.instead(half.reasons)), css)
         if isinstance(cut, str):
             raise TemplateError("body.html.j2", f"can't be inlined and cut: {cut}")
         half.shell = half.shell or cut.shell
@@ -168,9 +219,9 @@ def _freeze_html(
     return half
 
 
-def _freeze_text(pages: _Pages, views: Sequence[ArticleView]) -> _Half:
+def _freeze_text(pages: _Pages, content: Content) -> _Half:
     shell = pages.shell("text")
-    document = pages.text.assemble(shell, pages.parts("text", views))
+    document = pages.text.assemble(shell, pages.parts("text", content))
     pages.text.codes(document)
     cut = pages.text.cut(document)
     return _Half(cut.shell, cut.fragments)
@@ -188,17 +239,18 @@ def _inlined(markers: Markers, shell: str, parts: Mapping[str, Sequence[tuple[in
     return damage or markers.cut(_plain_lines(out))
 
 
-def _batches(views: Sequence[ArticleView]) -> list[list[ArticleView]]:
-    """Runs of articles of about BATCH characters; one that is longer stands alone."""
+def _batches(content: Content) -> list[Content]:
+    """Runs of articles of about BATCH characters; one that is longer stands alone. Headings and corrections, short as
+    they are, stand in the first."""
     batches: list[list[ArticleView]] = [[]]
     size = 0
-    for view in views:
+    for view in content.articles:
         size += len(view.html)
         if batches[-1] and size > BATCH:
             batches.append([])
             size = len(view.html)
         batches[-1].append(view)
-    return batches
+    return [replace(content, articles=batches[0]), *(Content(views, content.plain) for views in batches[1:])]
 
 
 def _plain_lines(text: str) -> str:
@@ -211,15 +263,15 @@ def _ending_in_a_line(shell: Sequence[Piece]) -> tuple[Piece, ...]:
     return (*shell, literal("\n"))
 
 
-def _direct(cut: Cut, views: Sequence[ArticleView], values: Mapping[str, str]) -> str:
-    return "".join(_direct_pieces(cut, views, values)) + "\n"
+def _direct(cut: Cut, arrangement: Arrangement, values: Mapping[str, str]) -> str:
+    return "".join(_direct_pieces(cut, arrangement, values)) + "\n"
 
 
-def _direct_pieces(cut: Cut, views: Sequence[ArticleView], values: Mapping[str, str]) -> Iterator[str]:
+def _direct_pieces(cut: Cut, arrangement: Arrangement, values: Mapping[str, str]) -> Iterator[str]:
     for piece in cut.shell:
         if not all(c == MAIL or values.get(c) for c in piece.conditions):
             continue
-        if piece.kind == "slot":
-            yield from (cut.fragments[piece.name, v.id] for v in views)
+        if piece.kind is PieceKind.SLOT:
+            yield from (cut.fragments[key] for key in arrangement.parts(piece.name) if key in cut.fragments)
         else:
             yield piece.body

@@ -187,7 +187,7 @@ class NewsletterSelect(FeedSelect):
     min_articles: Count = 1
     include: tuple[Rule, ...] = ()         # words, or /regular expressions/: only articles with one of them
     exclude: tuple[Rule, ...] = ()         # never articles with one of them
-    max_age: Annotated[timedelta, span(MINUTE)] | None = None   # of its date, at the slot's time
+    max_age: Annotated[timedelta, span(MINUTE)] | None = None   # between its date and its coming in
 
 
 class Review(Table):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.app import App
 from pipeline.compose.pictures.gather import clear_pictures
-from pipeline.compose.stage import selection_subject
+from pipeline.compose.press import selection_subject
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.articles import Article
 from pipeline.model.letterhead import Letterhead

@@ -10,31 +10,42 @@ messages cost a million joins and not a million encodings. Decoding the second a
 
 from __future__ import annotations
 
-import hashlib
-import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from html import escape
 
+from pipeline.model.quoted import joinable_qp
+
 TOKENS: Mapping[str, str] = {
     "unsubscribe_url": "this subscription's own link to leave, https",
+    "preferences_url": "this subscription's own page to choose how often and about what, https",
     "address": "the address this message goes to",
     "since": 'the day the person asked for it, as text: "3 May 2026"; "" where it is not known',
     "preheader": "the line mail programs show beside the subject",
     "more": 'how many further articles are only on the web, as a number; "" for none',
     "count": "how many articles this person gets, as a number",
+    "contents": '"1" where there are enough articles for a table of contents, else ""',
+    "corrections": 'how many corrections this person gets, as a number; "" for none',
 }
 """Every value that is filled in at delivery. Values are bare; the words around them belong to the template."""
 
-PERSONAL = frozenset({"unsubscribe_url", "address", "since", "preheader"})
+PERSONAL = frozenset({"unsubscribe_url", "preferences_url", "address", "since", "preheader"})
 """Tokens that must not reach the web copy: a template keeps them inside `begin.mail` … `end.mail`."""
 
 ARTICLES = "articles"
 CONTENTS = "toc"
-SLOTS = (ARTICLES, CONTENTS)
+CORRECTIONS = "corrections"
+SLOTS = (ARTICLES, CONTENTS, CORRECTIONS)
+"""Where the shell has room for what differs from person to person."""
+
+GROUP = "group"
+"""A heading: it stands in the slot of articles, before the first article of its group."""
+
+PARTS: Mapping[str, str] = {GROUP: ARTICLES, ARTICLES: ARTICLES, CONTENTS: CONTENTS, CORRECTIONS: CORRECTIONS}
+"""What fragments there are -> the slot that each stands in, in the order in which they are frozen there."""
 
 MAIL = "mail"
 WEB = "web"
@@ -56,6 +67,8 @@ class DigestPage:
     description: str = ""     # one line under the title
     archive_url: str = ""     # the newsletter's page: earlier digests, and where to subscribe
     feed_url: str = ""
+    introduction: str = ""    # the operator's own words, sanitised HTML
+    introduction_text: str = ""
 
     @property
     def direction(self) -> str:
@@ -90,7 +103,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One article's part of one slot."""
+    """One article's part of one slot; of a group (`slot` is GROUP) its heading, and `article_id` is its number."""
 
     slot: str
     article_id: int
@@ -106,6 +119,40 @@ class Note:
 
     article_id: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What one person gets, in the order in which it is shown. `groups` holds for each article the number of the group
+    that it stands in, 0 for none; or nothing at all."""
+
+    articles: tuple[int, ...]
+    groups: tuple[int, ...] = ()
+    corrections: tuple[int, ...] = ()
+
+    def values(self, *, more: int = 0, contents: bool = False) -> dict[str, str]:
+        """The tokens that say how much it is."""
+        return {"count": str(len(self.articles)), "more": str(more or ""), "contents": "1" if contents else "",
+                "corrections": str(len(self.corrections) or "")}
+
+    def parts(self, slot: str) -> Iterator[tuple[str, int]]:
+        """The keys of the fragments that stand in a slot, in order."""
+        if slot == CONTENTS:
+            yield from ((CONTENTS, i) for i in self.articles)
+        elif slot == CORRECTIONS:
+            yield from ((CORRECTIONS, i) for i in self.corrections)
+        else:
+            before = 0
+            for place, article_id in enumerate(self.articles):
+                group = self.groups[place] if self.groups else 0
+                if group and group != before:
+                    yield GROUP, group
+                before = group
+                yield ARTICLES, article_id
+
+
+Shown = Arrangement | Iterable[int]
+"""An arrangement, or the ids of articles where there is nothing else to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,38 +189,41 @@ def fragment(slot: str, article_id: int, html: str, text: str) -> Fragment:
 # --- one person's copy ------------------------------------------------------------------------------------
 
 
-def personal_html(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> str:
+def personal_html(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> str:
     """One person's HTML. KeyError names a token without a value, or an article that is not in this digest."""
-    return "".join(_join(frozen, "html", article_ids, values, html_value, MAIL))
+    return "".join(_join(frozen, "html", shown, values, html_value, MAIL))
 
 
-def personal_text(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> str:
+def personal_text(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> str:
     """The same person's plain text."""
-    return "".join(_join(frozen, "text", article_ids, values, text_value, MAIL))
+    return "".join(_join(frozen, "text", shown, values, text_value, MAIL))
 
 
-def web_html(frozen: Frozen, article_ids: Iterable[int]) -> str:
-    """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`."""
-    ids = tuple(article_ids)
-    return "".join(_join(frozen, "html", ids, web_values(len(ids)), html_value, WEB))
+def web_html(frozen: Frozen, shown: Shown, values: Mapping[str, str] | None = None) -> str:
+    """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`. `values`: those
+    that follow from what is shown and where it stands."""
+    return "".join(_join(frozen, "html", shown, web_values(shown) | dict(values or {}), html_value, WEB))
 
 
-def web_text(frozen: Frozen, article_ids: Iterable[int]) -> str:
-    ids = tuple(article_ids)
-    return "".join(_join(frozen, "text", ids, web_values(len(ids)), text_value, WEB))
+def web_text(frozen: Frozen, shown: Shown, values: Mapping[str, str] | None = None) -> str:
+    return "".join(_join(frozen, "text", shown, web_values(shown) | dict(values or {}), text_value, WEB))
 
 
-def web_values(count: int) -> dict[str, str]:
-    return {**dict.fromkeys(TOKENS, ""), "count": str(count)}
+def web_values(shown: Shown) -> dict[str, str]:
+    return {**dict.fromkeys(TOKENS, ""), **arranged(shown).values()}
 
 
-def html_qp_chunks(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> list[bytes]:
+def arranged(shown: Shown) -> Arrangement:
+    return shown if isinstance(shown, Arrangement) else Arrangement(tuple(shown))
+
+
+def html_qp_chunks(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
     """`personal_html` in quoted-printable with CRLF, in chunks to be joined or sent as they are."""
-    return _join_qp(frozen, "html", article_ids, values)
+    return _join_qp(frozen, "html", shown, values)
 
 
-def text_qp_chunks(frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]) -> list[bytes]:
-    return _join_qp(frozen, "text", article_ids, values)
+def text_qp_chunks(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
+    return _join_qp(frozen, "text", shown, values)
 
 
 def text_value(value: str) -> str:
@@ -187,10 +237,9 @@ def html_value(value: str) -> str:
 
 
 def _join(
-    frozen: Frozen, part: str, article_ids: Iterable[int], values: Mapping[str, str], clean: Callable[[str], str],
-    place: str,
+    frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str], clean: Callable[[str], str], place: str
 ) -> list[str]:
-    ids = tuple(article_ids)
+    arrangement = arranged(shown)
     out: list[str] = []
     for piece in frozen.html if part == "html" else frozen.text:
         if piece.conditions and not _holds(piece.conditions, values, place):
@@ -200,32 +249,37 @@ def _join(
         elif piece.kind is PieceKind.TOKEN:
             out.append(clean(values[piece.name]))
         else:
-            parts = [frozen.fragments[piece.name, i] for i in ids]
+            parts = _fragments(frozen, arrangement, piece.name)
             out.extend(f.html if part == "html" else f.text for f in parts)
     return out
 
 
-def _join_qp(frozen: Frozen, part: str, article_ids: Iterable[int], values: Mapping[str, str]) -> list[bytes]:
-    ids = tuple(article_ids)
+def _fragments(frozen: Frozen, arrangement: Arrangement, slot: str) -> list[Fragment]:
+    """Those of a slot. Headings of groups only where the template makes some."""
+    known = frozen.fragments
+    return [known[key] for key in arrangement.parts(slot) if key[0] != GROUP or key in known]
+
+
+def _join_qp(frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
+    arrangement = arranged(shown)
     html = part == "html"
     clean = html_value if html else text_value
-    fragments = frozen.fragments
     out: list[bytes] = []
     holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions, many pieces, a million calls
     for piece in frozen.html if html else frozen.text:
-        shown = holds.get(piece.conditions)
-        if shown is None:
-            shown = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
-        if not shown:
+        there = holds.get(piece.conditions)
+        if there is None:
+            there = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
+        if not there:
             continue
         if piece.kind is PieceKind.LITERAL:
             out.append(piece.qp)
         elif piece.kind is PieceKind.TOKEN:
             out.append(joinable_qp(clean(values[piece.name])))
         elif html:
-            out.extend([fragments[piece.name, i].html_qp for i in ids])
+            out.extend([f.html_qp for f in _fragments(frozen, arrangement, piece.name)])
         else:
-            out.extend([fragments[piece.name, i].text_qp for i in ids])
+            out.extend([f.text_qp for f in _fragments(frozen, arrangement, piece.name)])
     return out
 
 
@@ -239,148 +293,3 @@ def _harmless(character: str) -> bool:
 
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _RIGHT_TO_LEFT = frozenset("ar arc ckb dv fa he iw ku nqo ps sd syr ug ur yi".split())
-
-
-# --- quoted-printable -------------------------------------------------------------------------------------
-
-
-def joinable_qp(text: str) -> bytes:
-    """Quoted-printable (RFC 2045 §6.7) that ends at a line's start, so that any piece may follow any other.
-
-    Lines are at most 76 bytes with CRLF between them. A dot or a "From " that starts a line is encoded, so that
-    neither SMTP's dot-stuffing (RFC 5321 §4.5.2) nor an mbox ever changes a byte. LF is the only line end known:
-    the freeze has made it so.
-    """
-    if _PLAIN.fullmatch(text):  # most values: this is on the path of every message
-        return text.encode("ascii") + b"=\r\n"
-    if not text:
-        return b""
-    lines = text.encode("utf-8", "replace").split(b"\n")
-    rest = lines.pop()
-    out = [_qp_line(line, hard=True) for line in lines]
-    if rest:
-        out.append(_qp_line(rest, hard=False))
-    return b"".join(out)
-
-
-def _qp_line(line: bytes, *, hard: bool) -> bytes:
-    """One line, folded; ends with CRLF where `hard`, else with a soft break (at which a blank may stand)."""
-    encoded = _NOT_LITERAL.sub(_escape_byte, line)
-    if hard and encoded[-1:] in (b" ", b"\t"):
-        encoded = encoded[:-1] + b"=%02X" % encoded[-1]
-    out = []
-    start = 0
-    while True:
-        if encoded.startswith((b".", b"From "), start):
-            encoded = encoded[:start] + b"=%02X" % encoded[start] + encoded[start + 1 :]
-        if hard and len(encoded) - start <= _QP_LINE:
-            out.append(encoded[start:] + b"\r\n")
-            return b"".join(out)
-        if not hard and len(encoded) - start < _QP_LINE:
-            out.append(encoded[start:] + b"=\r\n" if len(encoded) > start else b"")
-            return b"".join(out)
-        end = start + _QP_LINE - 1
-        escape_at = encoded.rfind(b"=", end - 2, end)
-        end = escape_at if escape_at >= 0 else end
-        out.append(encoded[start:end] + b"=\r\n")
-        start = end
-
-
-def _escape_byte(match: re.Match[bytes]) -> bytes:
-    return b"".join(b"=%02X" % b for b in match[0])
-
-
-_PLAIN = re.compile(r"[!-\-/-<>-EG-~][ -<>-~]{0,73}(?<! )", re.ASCII)
-_QP_LINE = 76  # bytes, the soft break's "=" included
-_NOT_LITERAL = re.compile(rb"[^\t !-<>-~]+")
-
-
-# --- rows -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FragmentRow:
-    """One row of the store's table of fragments; (digest, ordinal) is its key, ordinals run through all parts.
-
-    part        kind                name           scope       article_id  body, qp
-    html, text  literal|token|slot  token or slot  conditions  None        a literal's, else empty
-    html, text  fragment            slot           ""          its id      the fragment's
-    note        note                ""             ""          its id      the reason, empty
-    """
-
-    part: str
-    ordinal: int
-    kind: str
-    name: str
-    scope: str              # conditions, blank between
-    article_id: int | None
-    body: str
-    qp: bytes
-    sha256: str             # hex, over body and qp
-
-
-class DamagedFragments(ValueError):
-    """Stored rows are not what was frozen; the message names the row."""
-
-
-def fragments(frozen: Frozen) -> list[FragmentRow]:
-    """A frozen digest as rows, in the order of their keys."""
-    rows: list[FragmentRow] = []
-    for part, pieces in (("html", frozen.html), ("text", frozen.text)):
-        for piece in pieces:
-            scope = " ".join(piece.conditions)
-            rows.append(_row(part, len(rows), piece.kind, piece.name, scope, None, piece.body, piece.qp))
-        for f in frozen.fragments.values():
-            body, qp = (f.html, f.html_qp) if part == "html" else (f.text, f.text_qp)
-            rows.append(_row(part, len(rows), _FRAGMENT, f.slot, "", f.article_id, body, qp))
-    for note in frozen.notes:
-        rows.append(_row("note", len(rows), "note", "", "", note.article_id, note.reason, b""))
-    return rows
-
-
-def with_body(row: FragmentRow, body: str) -> FragmentRow:
-    """The same row with another text in it."""
-    return replace(row, body=body, qp=(qp := joinable_qp(body)), sha256=_hash(body, qp))
-
-
-def thaw(rows: Iterable[FragmentRow], nonce: str) -> Frozen:
-    """The reverse of `fragments`, in whatever order the rows come. Raises DamagedFragments."""
-    ordered = sorted(rows, key=lambda r: r.ordinal)
-    for row in ordered:
-        if _hash(row.body, row.qp) != row.sha256:
-            raise DamagedFragments(f"fragment {row.part}/{row.ordinal} does not match its stored hash")
-    pieces = {part: tuple(_piece(r) for r in ordered if r.part == part and r.kind in _PIECES) for part in _PARTS}
-    halves = {part: {_key(r): r for r in ordered if r.part == part and r.kind == _FRAGMENT} for part in _PARTS}
-    if halves["html"].keys() != halves["text"].keys() or not pieces["html"] or not pieces["text"]:
-        raise DamagedFragments("rows are missing: HTML and plain text do not hold the same articles")
-    joined = {}
-    for key, html in halves["html"].items():
-        text = halves["text"][key]
-        joined[key] = Fragment(*key, html.body, text.body, html.qp, text.qp)
-    notes = tuple(Note(_key(r)[1], r.body) for r in ordered if r.part == "note")
-    return Frozen(nonce, pieces["html"], pieces["text"], joined, notes)
-
-
-def _row(
-    part: str, ordinal: int, kind: str, name: str, scope: str, article_id: int | None, body: str, qp: bytes
-) -> FragmentRow:
-    return FragmentRow(part, ordinal, str(kind), name, scope, article_id, body, qp, _hash(body, qp))
-
-
-def _hash(body: str, qp: bytes) -> str:
-    return hashlib.sha256(body.encode() + b"\0" + qp).hexdigest()
-
-
-def _piece(row: FragmentRow) -> Piece:
-    return Piece(PieceKind(row.kind), row.name, row.body, tuple(row.scope.split()), row.qp)
-
-
-def _key(row: FragmentRow) -> tuple[str, int]:
-    if row.article_id is None:
-        raise DamagedFragments(f"fragment {row.part}/{row.ordinal} names no article")
-    return row.name, row.article_id
-
-
-_PARTS = ("html", "text")
-_PIECES = frozenset(PieceKind)
-_FRAGMENT = "fragment"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from html import escape
 
-from pipeline.model.frozen import CONTENTS, FragmentRow, with_body
+from pipeline.model.fragments import FragmentRow, with_body
+from pipeline.model.frozen import CONTENTS, CORRECTIONS
 
 WORDS = "This article was withdrawn."
 OF_A_SOURCE = "a source that was taken down"       # "Also in …"
@@ -29,7 +30,7 @@ def withdrawn(row: FragmentRow) -> FragmentRow:
     """An article's piece with nothing of the article in it."""
     if row.part == "html":
         return with_body(row, _framed(row.body))
-    return with_body(row, f"* {WORDS}\n" if row.name == CONTENTS else f"{WORDS}\n\n\n")
+    return with_body(row, f"* {WORDS}\n" if row.name in (CONTENTS, CORRECTIONS) else f"{WORDS}\n\n\n")
 
 
 def without_link(row: FragmentRow, url: str, title: str, instead: str, *, bare: bool = True) -> FragmentRow:

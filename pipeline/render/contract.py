@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from markupsafe import Markup
 
 from pipeline.errors import TemplateError
-from pipeline.model.frozen import ARTICLES, CONTENTS, DigestPage
+from pipeline.model.frozen import ARTICLES, CONTENTS, CORRECTIONS, GROUP, DigestPage
 from pipeline.render.cut import Cut, Markers, shell_problems
 from pipeline.render.inline import inline, mark_matches
-from pipeline.render.views import ArticleView
+from pipeline.render.views import ArticleView, CorrectionView, GroupView
 
 
 class RendersBlocks(Protocol):
@@ -29,7 +29,8 @@ SAMPLE_PAGE = DigestPage(
     newsletter_title="Sample newsletter", digest_name="2026-01-02-0800-daily",
     digest_url="https://sample.example/n/sample/2026-01-02-0800-daily", date=datetime(2026, 1, 2, 8, tzinfo=UTC),
     postal_address="Street 1, Town", description="What a sample is", archive_url="https://sample.example/n/sample",
-    feed_url="https://sample.example/feeds/sample.xml",
+    feed_url="https://sample.example/feeds/sample.xml", introduction="<p>Good morning.</p>",
+    introduction_text="Good morning.",
 )
 
 
@@ -43,7 +44,19 @@ def sample_article(number: int, *, full: bool = True) -> ArticleView:
         html=Markup(html),  # noqa: S704 - written here
         text="First.\n\nSection\n\nLast [1].", links=("https://elsewhere.example/",) if full else (),
         topics=("one", "two") if full else (), language="en" if full else "", revision=1,
+        note=Markup("<p>Worth it.</p>" if full else ""),  # noqa: S704 - written here
+        note_text="Worth it." if full else "",
     )
+
+
+def sample_group(number: int) -> GroupView:
+    return GroupView(number, f"group {number}", f"Group {number}")
+
+
+def sample_correction(number: int, *, full: bool = True) -> CorrectionView:
+    url = f"https://sample.example/a/{number}"
+    return CorrectionView(number, f"Title {number}", url, url, "A source" if full else "",
+                          "It was the other way round." if full else "", datetime(2026, 1, 1, 12, tzinfo=UTC))
 
 
 def rendering_problems(blocks: RendersBlocks, part: str, file: str) -> list[TemplateError]:
@@ -55,16 +68,25 @@ def rendering_problems(blocks: RendersBlocks, part: str, file: str) -> list[Temp
         found += [TemplateError(file, problem) for problem in shell_problems(markers.cut(shell).shell, part)]
         if part == "html" and any(NONCE in body for body in _RAW.findall(shell)):
             found.append(TemplateError(file, "has a token or slot inside <style> or <script>, where no value is safe"))
-        if CONTENTS in _slots(markers.cut(shell)) and "toc_entry" not in blocks:
-            found.append(TemplateError(file, "writes slots.toc, but has no block 'toc_entry'"))
+        for slot, block in ((CONTENTS, "toc_entry"), (CORRECTIONS, "correction")):
+            if slot in _slots(markers.cut(shell)) and block not in blocks:
+                found.append(TemplateError(file, f"writes slots.{slot}, but has no block {block!r}"))
     except TemplateError as error:
         found.append(TemplateError(file, error.cause, hint=error.hint) if error.subject in _SAYS_NO_FILE else error)
-    for name in ("article", "toc_entry"):
+    trials: list[tuple[str, dict[str, Any]]] = [
+        ("article", {"article": sample_article(1)}), ("article", {"article": sample_article(2, full=False)}),
+        ("toc_entry", {"article": sample_article(1)}), ("toc_entry", {"article": sample_article(2, full=False)}),
+        ("group", {"group": sample_group(1)}),
+        ("correction", {"correction": sample_correction(1)}),
+        ("correction", {"correction": sample_correction(2, full=False)}),
+    ]
+    failed: set[str] = set()
+    for name, values in trials:
         try:
-            if name in blocks:
-                blocks.render(name, article=sample_article(1))
-                blocks.render(name, article=sample_article(2, full=False))
+            if name in blocks and name not in failed:
+                blocks.render(name, **values)
         except TemplateError as error:
+            failed.add(name)
             found.append(error)
     return found
 
@@ -94,17 +116,21 @@ def order_problems(blocks: RendersBlocks, css: str, file: str, *, everything: bo
 
 
 def _trial(blocks: RendersBlocks, runs: tuple[tuple[int, ...], ...], treat: Any) -> list[str]:
-    """The middle article's fragment(s) after `treat`, for each run of articles."""
+    """Each fragment after `treat`, in the order of their keys, whichever run of articles it stood in."""
     markers = Markers("html", NONCE)
     shell = blocks.render("shell", **markers.context())
-    out = []
+    found: dict[tuple[str, int], str] = {}
     for run in runs:
         parts = {ARTICLES: [(i, blocks.render("article", article=sample_article(i))) for i in run]}
+        if "group" in blocks:
+            parts[GROUP] = [(i, blocks.render("group", group=sample_group(i))) for i in run]
         if "toc_entry" in blocks:
             parts[CONTENTS] = [(i, blocks.render("toc_entry", article=sample_article(i))) for i in run]
+        if "correction" in blocks:
+            parts[CORRECTIONS] = [(i, blocks.render("correction", correction=sample_correction(i))) for i in run]
         cut = markers.cut(treat(markers.assemble(shell, parts)))
-        out += [cut.fragments[key] for key in sorted(cut.fragments)]
-    return out
+        found |= cut.fragments
+    return [found[key] for key in sorted(found)]
 
 
 def _marks(html: str) -> set[int]:

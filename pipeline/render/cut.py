@@ -20,11 +20,11 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.errors import TemplateError
-from pipeline.model.frozen import ARTICLES, MAIL, PERSONAL, SLOTS, TOKENS, WEB, Piece, PieceKind, literal
+from pipeline.model.frozen import ARTICLES, MAIL, PARTS, PERSONAL, SLOTS, TOKENS, WEB, Piece, PieceKind, literal
 from pipeline.render import inline as inliner
 
 Parts = Mapping[str, Sequence[tuple[int, str]]]
-"""Slot -> (article's id, its rendered text), in order."""
+"""Kind of part -> (article's id or group's number, its rendered text), in order."""
 
 
 @dataclass(slots=True)
@@ -66,8 +66,8 @@ class Markers:
         for i, slot in enumerate(SLOTS):
             mark = self._stand(f"s{i}")
             texts = "".join(
-                f"{self._stand(f'o{i}n{article_id}')}{text}{self._stand(f'c{i}n{article_id}')}"
-                for article_id, text in parts.get(slot, ())
+                f"{self._stand(f'o{p}n{number}')}{text}{self._stand(f'c{p}n{number}')}"
+                for p, kind in enumerate(PARTS) if PARTS[kind] == slot for number, text in parts.get(kind, ())
             )
             shell = shell.replace(mark, mark + texts)
         return shell
@@ -101,7 +101,7 @@ class Markers:
                 continue
             _add(cut.shell, literal(text, tuple(conditions)))
             if code[0] == "o":
-                inside = (SLOTS[int(number)], int(article))
+                inside = (_PARTS[int(number)], int(article))
             elif code[0] == "s":
                 cut.shell.append(Piece(PieceKind.SLOT, SLOTS[int(number)], conditions=tuple(conditions)))
             elif code[0] == "t":
@@ -176,6 +176,7 @@ def _add(shell: list[Piece], piece: Piece) -> None:
         shell.append(piece)
 
 
+_PARTS = tuple(PARTS)
 _TOKENS = tuple(TOKENS)
 _CONDITIONS = (MAIL, WEB, *_TOKENS)
 _NONCE = re.compile(r"[a-z0-9]{8,40}")

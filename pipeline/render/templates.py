@@ -1,6 +1,6 @@
 """Templates: found by a naming rule, compiled in a sandbox, rendered a block at a time. The only Jinja2.
 
-    templates/NAME/body.html.j2   blocks `shell` and `article`, may have `toc_entry`
+    templates/NAME/body.html.j2   blocks `shell` and `article`, may have `group`, `toc_entry`, `correction`
     templates/NAME/body.txt.j2    the same in plain text; digest/body.txt.j2 where there is none
     templates/NAME/digest.css     inlined;                digest/digest.css where there is none
     templates/NAME/subject.txt.j2 one line;               digest/subject.txt.j2 where there is none
@@ -17,7 +17,7 @@ import functools
 import stat
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +26,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from pipeline.errors import TemplateError
 from pipeline.model.frozen import DigestPage
@@ -33,7 +34,7 @@ from pipeline.render import contract
 from pipeline.render.views import ArticleView, format_date, format_weekday, one_line, underline, wrap
 
 FALLBACK = "digest"
-BLOCKS = ("shell", "article", "toc_entry")
+BLOCKS = ("shell", "article", "group", "toc_entry", "correction")
 REQUIRED = ("shell", "article")
 MAX_TEMPLATE = 1_000_000   # bytes of one file
 MAX_SUBJECT = 400          # characters
@@ -139,7 +140,8 @@ class Blocks:
         self._file = file
         with _translated(environment, file):
             template = environment.get_template(file)
-            self._context = template.new_context({"page": page})
+            said = Markup(page.introduction)  # noqa: S704 - cleaned when it was made of Markdown
+            self._context = template.new_context({"page": replace(page, introduction=said)})
             # A pass over the top level, for its imports and settings and for the blocks of the templates it
             # extends, which Jinja2 collects on the way; the contract's blocks stand aside while it runs.
             for name in BLOCKS:

@@ -53,6 +53,8 @@ class ArticleView:
     language: str
     revision: int
     also: tuple[AlsoIn, ...] = ()  # other sources that tell the same story
+    note: Markup | str = ""        # the operator's own words on it; "" where there are none
+    note_text: str = ""            # the same in plain text
     picture: PictureView | None = None  # what stands for it; it may be one of those in `html`
 
     @property
@@ -62,6 +64,28 @@ class ArticleView:
     @property
     def full(self) -> bool:
         return bool(self.html)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A heading that articles stand under."""
+
+    number: int
+    name: str                      # the topic, or the source's slug; "" for what belongs to none
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionView:
+    """An article that was sent before and has been put right since."""
+
+    id: int
+    title: str
+    url: str
+    web_url: str
+    source: str
+    note: str                      # the operator's words on what was wrong, one line; "" where the source changed it
+    corrected_at: datetime         # aware UTC
 
 
 def article_view(
@@ -83,6 +107,19 @@ def article_view(
 def plain_view(article: Article, *, public_url: str) -> ArticleView:
     """The view of an article whose HTML can't be used: its summary only."""
     return _view(article, public_url, "", article.summary, [])
+
+
+def with_note(view: ArticleView, html: str, text: str) -> ArticleView:
+    """The same with the operator's words on it; `html` is sanitised."""
+    return replace(view, note=Markup(html), note_text=text)  # noqa: S704 - cleaned by whoever made it of Markdown
+
+
+def correction_view(article: Article, *, public_url: str) -> CorrectionView:
+    web_url = f"{public_url}/a/{article.id}"
+    return CorrectionView(
+        id=article.id, title=one_line(article.title), url=article.url or web_url, web_url=web_url,
+        source=one_line(article.source_title), note=one_line(article.correction),
+        corrected_at=article.corrected_at or article.updated_at)
 
 
 def fit_html(

@@ -131,7 +131,8 @@ def people(connection: Connection, batch: Batch, audience: Audience) -> list[Per
         for row in others
     }
     rows = connection.execute(
-        select(subscriptions.c.id, subscriptions.c.status, subscriptions.c.start_seq,
+        select(subscriptions.c.id, subscriptions.c.status, subscriptions.c.start_seq, subscriptions.c.topics,
+               subscriptions.c.language,
                suppressions.c.reason.label("suppressed"), covered_until().label("covered_until"))
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key).where(in_range)
@@ -140,7 +141,7 @@ def people(connection: Connection, batch: Batch, audience: Audience) -> list[Per
         row.id: PersonFacts(
             subscription_id=row.id, confirmed=row.status == SubscriptionStatus.CONFIRMED,
             suppressed=row.suppressed or "", start_seq=row.start_seq, covered_until=row.covered_until,
-            live=live.get(row.id),
+            live=live.get(row.id), topics=tuple(row.topics), language=row.language,
         )
         for row in rows
     }

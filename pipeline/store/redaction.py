@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, no
 
 from pipeline.model.articles import Also, ArticleStatus
 from pipeline.model.deliveries import LIVE, DeliveryState
-from pipeline.model.frozen import FragmentRow
+from pipeline.model.fragments import FragmentRow
 from pipeline.model.withdrawn import withdrawn, without_link
 from pipeline.store import deliveries as ledger
 from pipeline.store import meta

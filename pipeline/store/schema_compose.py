@@ -27,6 +27,7 @@ digests = table(
     words("status"),
     words("reason"),
     words("held_by"),             # HeldBy: whose word it waits for; "" where it is not held
+    count("version"),             # goes up with each move and edit: a freeze takes nothing that changed under it
     Column("due_at", Utc, nullable=False),
     words("audience"),            # the schedule whose people it is for; "" = everyone of the newsletter
     count("from_seq"),           # candidates reach back to here
@@ -42,6 +43,7 @@ digests = table(
     Column("findings", JSON, nullable=False, server_default="[]"),   # what the preflight found
     Column("created_at", Utc, nullable=False),
     Column("drafted_at", Utc),    # composed before its slot: `cut_seq` stays what it was then
+    Column("approved_at", Utc),   # the operator's word, which outlives being held
     Column("frozen_at", Utc),
     Column("done_at", Utc),
     UniqueConstraint("newsletter_id", "schedule", "nominal", name="uq_digests_slot"),
@@ -81,8 +83,7 @@ digest_corrections = table(
     Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
     Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, nullable=False),
-    Column("revision", Integer, nullable=False),
-    count("seq"),                 # of the change, from the accepting counter: it lies in one window of each person
+    Column("revision", Integer, nullable=False),   # whoever was told an older one is told of it
     Column("size", Integer, nullable=False, server_default="0"),
     Index("ix_digest_corrections_article", "article_id"),
 )
@@ -108,7 +109,7 @@ selections = table(
     ref("digest_id", "digests"),
     words("language"),
     Column("article_ids", JSON, nullable=False),
-    Column("headings", JSON, nullable=False, server_default="[]"),      # [before which article, number of the group]
+    Column("groups", JSON, nullable=False, server_default="[]"),        # of each article the number of its group
     Column("corrections", JSON, nullable=False, server_default="[]"),   # the corrected articles' ids
     words("key"),
     count("more"),

@@ -7,17 +7,17 @@ The web copy holds nothing personal: it is joined with no token's value and with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipeline.compose.public import public_copy
 from pipeline.compose.settings import local_date
 from pipeline.config import Newsletter
-from pipeline.model.articles import Article, ArticleStatus
-from pipeline.model.frozen import thaw, web_html
+from pipeline.model.fragments import thaw
+from pipeline.model.frozen import web_html
 from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus
 from pipeline.store import articles, digests
 from pipeline.store.engine import Store
@@ -83,9 +83,9 @@ def digest_links(site: Site, newsletter: Newsletter, limit: int) -> list[DigestL
         found = digests.listed(connection, newsletter=newsletter.slug, statuses=PUBLIC, limit=limit)
         titles = {}
         for one in found[:WITH_TITLES]:
-            ids = digests.public_ids(connection, one.id)
+            ids = public_copy(connection, one.id).articles
             known = articles.by_ids(connection, ids)
-            titles[one.id] = tuple(known[i].title for i in _still_public(ids, known))
+            titles[one.id] = tuple(known[i].title for i in ids)
     return [
         DigestLink(site.to("n", newsletter.slug, one.name), local_date(site.app.config, one), titles.get(one.id, ()))
         for one in found
@@ -124,11 +124,5 @@ def _html(store: Store, digest_id: int) -> str:
     with store.read() as connection:
         rows = digests.fragment_rows(connection, digest_id)
         nonce = digests.facts(connection, digest_id).nonce
-        ids = digests.public_ids(connection, digest_id)
-        known = articles.by_ids(connection, ids)
-    return web_html(thaw(rows, nonce), _still_public(ids, known))
-
-
-def _still_public(ids: Iterable[int], known: Mapping[int, Article]) -> list[int]:
-    """Without what was withdrawn since the freeze."""
-    return [i for i in ids if i in known and known[i].status is ArticleStatus.ACCEPTED]
+        shown = public_copy(connection, digest_id)
+    return web_html(thaw(rows, nonce), shown)

@@ -62,7 +62,10 @@ def test_a_test_mail_is_marked_harmless_and_on_record(broadsheet: Run, site: Any
     assert mail["To"] == "me@elsewhere.example"
     assert mail["Subject"] == "[Test] Article two and 1 more"
     assert mail["List-Unsubscribe"] == "<https://lantern.example/u/test>"
-    assert "https://lantern.example/u/" + "test" in mail.get_body(("html",)).get_content()
+    for part in ("html", "plain"):
+        content = mail.get_body((part,)).get_content()
+        assert "https://lantern.example/u/test" in content
+        assert "https://lantern.example/p/test" in content
     assert site.digests() == [], "a test is no digest and moves nobody's window"
     from sqlalchemy import text
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -19,19 +20,19 @@ from hypothesis import strategies as st
 from lxml import html as lxml_html
 
 from pipeline.compose import freeze as freezing
-from pipeline.compose.freeze import freeze, render_directly, selection_lines, views_of
+from pipeline.compose.freeze import content_of, render_directly
 from pipeline.errors import TemplateError
 from pipeline.model.articles import Also, Article, ArticleStatus, Show
+from pipeline.model.fragments import fragments, thaw
 from pipeline.model.frozen import (
     TOKENS,
+    Arrangement,
     DigestPage,
     Frozen,
-    fragments,
     html_qp_chunks,
     personal_html,
     personal_text,
     text_qp_chunks,
-    thaw,
     web_html,
     web_text,
 )
@@ -51,8 +52,9 @@ PAGE = DigestPage(
     archive_url="https://lantern.example/n/lantern", feed_url="https://lantern.example/feeds/all.xml",
 )
 VALUES = {
-    "unsubscribe_url": "https://lantern.example/u/token?a=1&b=2", "address": "ada@example.org", "since": "3 May 2026",
-    "preheader": "Two · Three", "more": "4", "count": "3",
+    "unsubscribe_url": "https://lantern.example/u/token?a=1&b=2", "preferences_url": "https://lantern.example/p/token",
+    "address": "ada@example.org", "since": "3 May 2026",
+    "preheader": "Two · Three", "more": "4", "count": "3", "contents": "1", "corrections": "",
 }
 
 
@@ -79,6 +81,10 @@ ARTICLES = [
             source_title="Insider", summary="Error messages that point at the comma."),
     article(3, title="Räksmörgås & <friends>: 日本語 👩\u200d👧", html="<p>Kort.</p>", language="sv"),
 ]
+
+
+def freeze(template: DigestTemplate, page: DigestPage, articles: list[Article], *, nonce: str, **more: Any) -> Frozen:
+    return freezing.freeze(template, page, content_of(articles, page, **more), nonce=nonce)
 
 
 @cache
@@ -185,16 +191,16 @@ def test_joined_pieces_equal_a_direct_rendering(data: st.DataObject) -> None:
     html, text = personal_html(done, ids, mine), personal_text(done, ids, mine)
     assert decoded(html_qp_chunks(done, ids, mine)) == html
     assert decoded(text_qp_chunks(done, ids, mine)) == text
-    views = {view.id: view for view in views_of(articles, PAGE)}
-    slow_html, slow_text = render_directly(template(), PAGE, [views[i] for i in ids], mine, nonce="slow00nonce")
+    slow_html, slow_text = render_directly(
+        template(), PAGE, content_of(articles, PAGE), Arrangement(tuple(ids)), mine, nonce="slow00nonce")
     assert one_shape(html) == one_shape(slow_html)
     assert text == slow_text
 
 
 def test_a_plain_person_s_copy_is_byte_for_byte_the_direct_one() -> None:
-    views = views_of([ARTICLES[2], ARTICLES[0]], PAGE)
+    content = content_of(ARTICLES, PAGE)
     mine = VALUES | {"unsubscribe_url": "https://lantern.example/u/token"}
-    assert render_directly(template(), PAGE, views, mine, nonce="slow00nonce") == (
+    assert render_directly(template(), PAGE, content, Arrangement((3, 1)), mine, nonce="slow00nonce") == (
         personal_html(frozen(), [3, 1], mine), personal_text(frozen(), [3, 1], mine)
     )
 
@@ -206,7 +212,7 @@ def test_the_web_copy_has_the_articles_and_no_person() -> None:
     html, text = web_html(frozen(), [1, 2, 3]), web_text(frozen(), [1, 2, 3])
     for copy in (html, text):
         assert "What a ferry timetable knows" in copy
-        for personal in ("nsubscribe", "This letter came", "ada@", "more on the web"):
+        for personal in ("nsubscribe", "how often", "/p/", "This letter came", "ada@", "more on the web"):
             assert personal not in copy
     assert 'rel="canonical"' in html
     assert 'rel="canonical"' not in personal_html(frozen(), [1], VALUES)
@@ -236,6 +242,7 @@ def test_the_letter_has_what_every_mail_needs() -> None:
     assert "!important" in sheet
     assert "Main Street 1" in page.text_content()
     assert page.xpath("//tr//a[text()='Unsubscribe']/@href") == [VALUES["unsubscribe_url"]]
+    assert page.xpath("//tr//a[starts-with(text(), 'Change how often')]/@href") == [VALUES["preferences_url"]]
     assert page.xpath("//*[@lang='sv']//h2")
 
 
@@ -273,16 +280,6 @@ def contrast(one: str, other: str) -> float:
 
     high, low = sorted((light(one), light(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
-
-
-def test_a_subject_and_lines_follow_from_the_selection() -> None:
-    subject, lines = selection_lines(template(), PAGE, ARTICLES, more=2)
-    assert subject == "What a ferry timetable knows and 2 more"
-    preheader = "A parser that says where it hurts · Räksmörgås & <friends>: 日本語 👩\u200d👧"
-    assert lines == {"preheader": preheader, "more": "2", "count": "3"}
-    subject, lines = selection_lines(template(), PAGE, ARTICLES[1:2], subject="{{ page.newsletter_title }}!")
-    assert subject == "The Lantern!"
-    assert lines == {"preheader": "Error messages that point at the comma.", "more": "", "count": "1"}
 
 
 # --- poison -------------------------------------------------------------------------------------------------
@@ -389,7 +386,7 @@ def test_contents_follow_the_selection(tmp_path: Path) -> None:
     own.mkdir()
     (own / "body.html.j2").write_text(
         '{% extends "digest/body.html.j2" %}'
-        "{% block masthead %}<tr><td><ul>{{ slots.toc }}</ul></td></tr>{% endblock %}"
+        "{% block contents %}<tr><td><ul>{{ slots.toc }}</ul></td></tr>{% endblock %}"
     )
     done = freeze(Templates([tmp_path, ROOT / "templates"]).digest("toc"), PAGE, ARTICLES, nonce=NONCE)
     page = rendered(personal_html(done, [3, 1], VALUES))

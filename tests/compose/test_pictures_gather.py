@@ -19,17 +19,18 @@ from PIL import Image
 from sqlalchemy import select
 
 from pipeline.compose import stage
-from pipeline.compose.freeze import freeze, views_of
+from pipeline.compose.freeze import content_of, freeze, views_of
 from pipeline.compose.pictures import gather
 from pipeline.compose.pictures.folder import Folder
 from pipeline.compose.pictures.gather import FETCH, clear_pictures, gather_pictures
+from pipeline.compose.press import press
 from pipeline.compose.stage import compose
 from pipeline.desk.preview import preview
 from pipeline.desk.takedown import known, named_articles, take_down, withdraw
 from pipeline.errors import StoreError
 from pipeline.jobs.steps import parts
 from pipeline.model.articles import Article, ArticleStatus, Show
-from pipeline.model.frozen import DigestPage, web_html
+from pipeline.model.frozen import Arrangement, DigestPage, web_html
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.pictures import Pictures
 from pipeline.model.runs import Slot
@@ -184,8 +185,9 @@ def gathered(site: Any, *told: Article, **changes: Any) -> Pictures:
 
 def shown(site: Any, pictures: Pictures, *told: Article) -> str:
     """The digest on the web, as it would be frozen."""
-    frozen = freeze(site.app.templates().digest("digest"), PAGE, told, nonce="abcdefgh12", pictures=pictures)
-    return web_html(frozen, [one.id for one in told])
+    content = content_of(told, PAGE, pictures=pictures)
+    frozen = freeze(site.app.templates().digest("digest"), PAGE, content, nonce="abcdefgh12")
+    return web_html(frozen, Arrangement(tuple(one.id for one in told)))
 
 
 def rows_of(site: Any) -> list[Any]:
@@ -541,9 +543,9 @@ def test_a_freeze_and_a_clearing_wait_for_each_other(site: Any, web: Web, monkey
     def clear_first(*arguments: Any, **options: Any) -> Any:
         if not cleared:
             cleared.append(clear_pictures(site.app.store, site.app.picture_folder, unused_s=0))
-        return freeze(*arguments, **options)
+        return press(*arguments, **options)
 
-    monkeypatch.setattr(stage, "freeze", clear_first)
+    monkeypatch.setattr(stage, "press", clear_first)
     digest = compose(parts(site.app), site.app.config.newsletters[0], Slot("daily", NOMINAL, site.now),
                      audience="daily", now=site.now)
     assert digest.status is DigestStatus.FROZEN

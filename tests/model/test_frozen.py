@@ -11,27 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.model.fragments import DamagedFragments, fragments, thaw
 from pipeline.model.frozen import (
     TOKENS,
-    DamagedFragments,
     Frozen,
     Note,
     Piece,
     PieceKind,
     direction,
     fragment,
-    fragments,
     html_qp_chunks,
-    joinable_qp,
     literal,
     personal_html,
     personal_text,
     text_qp_chunks,
     text_value,
-    thaw,
     web_html,
     web_text,
 )
+from pipeline.model.quoted import joinable_qp
 
 VALUES = dict.fromkeys(TOKENS, "") | {"address": "ada@example.org", "unsubscribe_url": "https://n.example/u/x?a=1&b=2"}
 

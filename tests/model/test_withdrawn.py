@@ -5,19 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import html as lxml_html
 
-from pipeline.model.frozen import (
-    CONTENTS,
-    FragmentRow,
-    Frozen,
-    Piece,
-    PieceKind,
-    fragment,
-    fragments,
-    literal,
-    thaw,
-    web_html,
-    with_body,
-)
+from pipeline.model.fragments import FragmentRow, fragments, thaw, with_body
+from pipeline.model.frozen import CONTENTS, Frozen, Piece, PieceKind, fragment, literal, web_html
 from pipeline.model.withdrawn import OF_AN_ARTICLE as ELSEWHERE
 from pipeline.model.withdrawn import WORDS, withdrawn, without_link
 

@@ -77,7 +77,7 @@ def test_what_a_shell_must_have() -> None:
     assert shell_problems(HTML.cut(whole).shell, "html") == []
     assert len(shell_problems(HTML.cut("").shell, "html")) == 2
     personal = "{begin.web}{tokens.unsubscribe_url}{tokens.since}{end.web}"
-    bare = shell(HTML, "{slots.articles}" + personal + "{slots.toc}{slots.toc}")
+    bare = shell(HTML, "{slots.articles}" + personal + "{tokens.preferences_url}{slots.toc}{slots.toc}")
     assert [p.split()[0] for p in shell_problems(HTML.cut(bare).shell, "html")] == [
-        "the", "tokens.since", "tokens.unsubscribe_url"
+        "the", "tokens.preferences_url", "tokens.since", "tokens.unsubscribe_url"
     ]

@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 
 from pipeline.model.articles import Enclosure, Extra
 from pipeline.model.deliveries import DeliveryState
-from pipeline.model.frozen import Frozen, Piece, PieceKind, fragment, fragments, literal, thaw
+from pipeline.model.fragments import fragments, thaw
+from pipeline.model.frozen import Frozen, Piece, PieceKind, fragment, literal
 from pipeline.model.sources import PassedState, SourceKind
 from pipeline.store import (
     articles,
@@ -140,7 +141,7 @@ def test_a_frozen_digest_keeps_its_form(book: Any, declare_one: Callable[..., in
             "other\nAlso in quagga: https://north.example/quagga/1\n")})
     with book.store.write() as connection:
         similar.merge(connection, other, mine, book.now)
-        digests.store_content(connection, digest, [], fragments(frozen))
+        digests.store_content(connection, digest, [], {"": fragments(frozen)})
     book.fill(digest)
     with book.store.write() as connection:
         connection.execute(update(selections).values(article_ids=[mine, other], subject="quagga", preheader="quagga"))

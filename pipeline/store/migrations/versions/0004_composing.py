@@ -37,9 +37,10 @@ def upgrade() -> None:
     added: dict[str, list[sa.Column[Any]]] = {
         'subscriptions': [_json('topics', '[]')],
         'digests': [_words('held_by'), _json('edits', '{}'), _json('findings', '[]'),
-                    sa.Column('drafted_at', UTC_TIME)],
+                    sa.Column('version', sa.BigInteger(), server_default='0', nullable=False),
+                    sa.Column('drafted_at', UTC_TIME), sa.Column('approved_at', UTC_TIME)],
         'digest_articles': [_number('rank'), _json('score', '{}'), _number('size')],
-        'selections': [_json('headings', '[]'), _json('corrections', '[]')],
+        'selections': [_json('groups', '[]'), _json('corrections', '[]')],
     }
     for table, columns in added.items():
         for column in columns:
@@ -51,7 +52,6 @@ def upgrade() -> None:
     *_ref('digest_corrections', 'article_id', 'articles'),
     sa.Column('position', sa.Integer(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.Column('seq', sa.BigInteger(), server_default='0', nullable=False),
     _number('size'),
     sa.PrimaryKeyConstraint('digest_id', 'article_id', name='pk_digest_corrections')
     )
