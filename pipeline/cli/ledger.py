@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli import reviewing
 from pipeline.cli.terminal import BAD, FAILED, GOOD, HEADING, Terminal, here, leave, local, plural
 from pipeline.errors import UsageError
 
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     digests.callback(invoke_without_command=True)(digests_default)
     digests.command("list")(digests_list)
     digests.command("show")(digests_show)
+    reviewing.register(digests)
     app.add_typer(digests, name="digests")
 
 
@@ -114,6 +116,10 @@ def digests_show(
     with terminal.app() as app:
         with app.store.read() as connection:
             one = rows.require(connection, digest, newsletter)
+        if one.status in rows.OPEN:
+            reviewing.show_open(terminal, app, one)
+            return
+        with app.store.read() as connection:
             facts = rows.facts(connection, one.id)
             told = [a for a, how in rows.frozen_articles(connection, one.id) if how.fresh]
         zone, public_url = app.config.site.timezone, app.config.site.public_url

@@ -80,7 +80,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
     with parts.store.read() as connection:
         newsletter_id = declared.newsletter_id(connection, newsletter.slug)
         known = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
-        if known is not None and (known.drafted_at is not None or known.status not in drafts.OPEN):
+        if known is not None and (known.drafted_at is not None or known.status not in digests.OPEN):
             return None
         made_up = Digest(0, newsletter.slug, slot.schedule, slot.nominal, DigestStatus.DRAFT, slot.due_at, 0, now)
         plan = choose(connection, newsletter_id, newsletter, audience, known or made_up, now)

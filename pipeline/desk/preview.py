@@ -29,7 +29,7 @@ from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
 from pipeline.model.subscribers import Subscription, SubscriptionStatus
-from pipeline.store import Connection, declared, digests, drafts, ledger, subscribers, told
+from pipeline.store import Connection, declared, digests, ledger, subscribers, told
 
 MADE_UP = "reader@example.com"
 """Whom a preview is for where nobody is named; their unsubscribe link belongs to nobody."""
@@ -99,7 +99,7 @@ def preview(
         due = app.config.schedule(newsletter.slug, wanted).times.next_after(moment)
         slot = Slot(wanted, due.nominal, due.due_at)
         digest = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
-    if digest is not None and digest.status not in drafts.OPEN:
+    if digest is not None and digest.status not in digests.OPEN:
         return _as_sent(app, digest, wanted, subscription)
     if digest is None and due.due_at <= app.now():
         reason = "nothing was made at that time: the program did not run, or had no such schedule"

@@ -304,6 +304,14 @@ def resend(connection: Connection, delivery_id: int, now: datetime) -> bool:
                        due_at=now))
 
 
+def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: datetime, limit: int) -> int:
+    """Leave out those of a cancelled digest to whom nothing has gone, at most `limit`; the number of them."""
+    here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
+    ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
+    return sum(len(_shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.id.in_(ids), now=now, lease="",
+                          reason=reason)) for state in sorted(UNSENT))
+
+
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:
     """Leave a person out of everything that has not gone yet; belongs into the unsubscribing transaction."""
     return sum(

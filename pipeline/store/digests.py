@@ -35,6 +35,9 @@ from pipeline.store.schema import (
 )
 from pipeline.store.subscribers import Audience, audience_query
 
+OPEN = (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
+"""Digests that can still be changed."""
+
 FRESH = "fresh"
 EARLIER = "earlier"
 
@@ -294,6 +297,8 @@ def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
     matching = [d for d in found if name in (d.name, str(d.id), d.slot, f"{d.newsletter}/{d.name}")]
     if not matching and name == "latest":
         matching = found[:1]
+    if not matching and name == "next":  # the one that comes first of those that can still be changed
+        matching = [d for d in reversed(found) if d.status in OPEN][:1]
     if not matching:
         near = ", ".join(f"{d.newsletter}/{d.name}" for d in found[:5]) or "none yet"
         raise UsageError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")

@@ -12,10 +12,8 @@ from pipeline.model.edits import Edits
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import digests as digest_rows
 from pipeline.store.chunks import chunks
+from pipeline.store.digests import OPEN
 from pipeline.store.schema import articles, digests
-
-OPEN = (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
-"""Digests that can still be changed."""
 
 
 def begin(connection: Connection, digest_id: int, cut_seq: int, now: datetime) -> bool:
