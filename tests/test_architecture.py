@@ -29,7 +29,7 @@ FLOORS = [
     {"desk"},
     {"app"},
     STAGES,
-    {"net", "text", "render", "mail", "store"},
+    {"net", "text", "render", "mail", "store", "children"},
     {"config"},
     {"schedules", "patterns"},  # pure; config asks them whether "Mon 08:00" is a time and "/a+/" a rule
     {"model", "errors"},
@@ -57,6 +57,7 @@ HOMES = {
     "listparser": "collect/opml",
     "jinja2": "render/",
     "markdown_it": "text/markdown",
+    "PIL": "compose/pictures/remake",
     "nh3": "text/clean",
     "orjson": "publish/jsonfeed",
     "premailer": "render/inline",

@@ -14,6 +14,7 @@ from pipeline.model.edits import Edits
 from pipeline.model.frozen import DigestPage, Frozen
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import Digest
+from pipeline.model.pictures import Pictures
 from pipeline.model.room import correction_sizes, room, sizes
 from pipeline.model.selection import Selection
 from pipeline.render.subjects import subject_of
@@ -34,22 +35,24 @@ class Pressed:
 
 
 def press(
-    templates: Templates, config: Config, newsletter: Newsletter, digest: Digest, plan: Plan, *, nonce: str
+    templates: Templates, config: Config, newsletter: Newsletter, digest: Digest, plan: Plan, *, nonce: str,
+    pictures: Pictures,
 ) -> Pressed:
-    """Freeze a plan. Raises TemplateError where the template or the subject can't be rendered: then nothing may go."""
+    """Freeze a plan, with the pictures gathered for it. Raises TemplateError where the template or the subject can't be
+    rendered: then nothing may go."""
     head = letterhead(config, newsletter, digest)
     template = templates.digest(newsletter.template)
     made: dict[str, Frozen] = {}
     for language in spoken(plan, newsletter):
         page = with_introduction(page_for(config, newsletter, digest, language), digest.edits)
         content = content_of(plan.fresh, page, groups=plan.groups, corrections=[a for a, _ in plan.corrections],
-                             notes=notes_of(digest.edits))
+                             notes=notes_of(digest.edits), pictures=pictures)
         made[language] = freeze(template, page, content, nonce=nonce)
     head = replace(head, groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
     plan = _measured(plan, made)
     _try_subject(templates, head, plan.selection(plan.most), plan.fresh)
     isolated = dict.fromkeys(f"article {n.article_id}: {n.reason}" for one in made.values() for n in one.notes)
-    return Pressed(plan, head, made, (*plan.notes, *isolated))
+    return Pressed(plan, head, made, (*plan.notes, *isolated, *pictures.notes))
 
 
 def spoken(plan: Plan, newsletter: Newsletter) -> list[str]:

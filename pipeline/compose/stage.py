@@ -15,6 +15,7 @@ from secrets import token_hex
 
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import DigestFacts, Verdict, decide_fill
+from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.press import Pressed, press, selection_subject
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
@@ -45,6 +46,7 @@ class Parts:
     store: Store
     config: Config
     templates: Templates
+    darkroom: Darkroom
 
 
 def compose(
@@ -91,8 +93,9 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
         if not drafts.begin(connection, digest_id, plan.reach.cut_seq, now):
             return None
         digest = digests.get(connection, digest_id)
+    pictures = gather_pictures(parts.darkroom, newsletter, plan.fresh, now)
     try:
-        press(parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8))
+        press(parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
     except BroadsheetError as error:
         _end(parts.store, digest, DigestStatus.HELD, str(error), HeldBy.ERROR)
     with parts.store.read() as connection:
@@ -135,15 +138,18 @@ def _step(
         return _end(parts.store, digest, DigestStatus.SKIPPED, plan.empty)
     if action is SlotAction.HOLD:
         return _hold(parts.store, digest, plan, reason, now)
+    pictures = gather_pictures(parts.darkroom, newsletter, plan.fresh, now)
     try:
-        pressed = press(parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8))
+        pressed = press(
+            parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
     except BroadsheetError as error:
         _end(parts.store, digest, DigestStatus.HELD, str(error), HeldBy.ERROR)
         raise
     with parts.store.write() as connection:
         meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
         told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
-        return digests.unchanged(connection, told_now) and _commit(connection, digest, pressed, now)
+        same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
+        return same and _commit(connection, digest, pressed, now)
 
 
 def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""preview: the exact bytes of the next send, for one person, with nothing written to the database.
+"""preview: the exact bytes of the next send, for one person, with nothing written but what is known of pictures.
 
     plan (one reading transaction) | freeze in memory | that person's verdict and selection | message
 
@@ -17,6 +17,7 @@ from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import NOTHING_NEW, DigestFacts, decide_fill
+from pipeline.compose.pictures.gather import gather_pictures
 from pipeline.compose.press import press, selection_subject
 from pipeline.config import Newsletter
 from pipeline.deliver.letters import Letter, Letters, shown_in
@@ -127,9 +128,10 @@ def make_sheet(
     app: App, newsletter: Newsletter, digest: Digest, plan: Plan, selection: Selection, reader: Reader, *,
     mark: str = "", unsubscribe_url: str = "", preferences_url: str = "",
 ) -> Sheet:
-    """Freeze a plan in memory and write one person's message."""
+    """Freeze a plan in memory and write one person's message. Pictures are fetched that were not yet."""
     templates = app.templates()
-    pressed = press(templates, app.config, newsletter, digest, plan, nonce=token_hex(8))
+    pictures = gather_pictures(app.darkroom(), newsletter, plan.fresh, app.now())
+    pressed = press(templates, app.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
     articles = [article for article, _ in plan.chosen]
     subject, preheader = selection_subject(templates, pressed.head, selection, articles)
     letter = Letter(token_hex(16), pressed.head, pressed.frozen, app.now(), {})

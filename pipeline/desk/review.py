@@ -76,7 +76,8 @@ def begin(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
     chosen = app.config.schedule(newsletter.slug, schedule)
     due = chosen.times.next_after(app.now())
     slot = Slot(chosen.slug, due.nominal, due.due_at)
-    made = draft(Parts(app.store, app.config, app.templates()), newsletter, slot, audience=chosen.slug, now=app.now())
+    parts = Parts(app.store, app.config, app.templates(), app.darkroom())
+    made = draft(parts, newsletter, slot, audience=chosen.slug, now=app.now())
     if made is not None:
         return made
     with app.store.read() as connection:

@@ -1,4 +1,4 @@
-"""Taking back what was let in, everywhere: database, feeds, web, and what has not been sent yet.
+"""Taking back what was let in, everywhere: database, feeds, web, pictures, and what has not been sent yet.
 
 A whole source is taken down, single articles are withdrawn.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.app import App
+from pipeline.compose.pictures.gather import clear_pictures
 from pipeline.compose.press import selection_subject
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.articles import Article
@@ -69,6 +70,7 @@ def take_down(app: App, state: SourceState, reason: str) -> Takedown:
         extent = purge.purge(connection, state.id, _said(TAKEN_DOWN, reason), _Rewording(app, connection), app.now())
         named = _named(connection, extent)
     purge.overwrite(app.store)
+    clear_pictures(app.store, app.picture_folder, unused_s=0)
     return Takedown(extent, named, _publish(app), _strays(app))
 
 
@@ -98,6 +100,7 @@ def withdraw(app: App, wanted: Sequence[Article], reason: str) -> Takedown:
         extent = withdrawals.withdraw(connection, [article.id for article in wanted], _said(TAKEN_BACK, reason),
                                       _Rewording(app, connection), app.now())
         named = _named(connection, extent)
+    clear_pictures(app.store, app.picture_folder, unused_s=0)
     return Takedown(extent, named, _publish(app), _strays(app))
 
 

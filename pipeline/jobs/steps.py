@@ -229,7 +229,7 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 
 
 def parts(app: App) -> Parts:
-    return Parts(app.store, app.config, app.templates())
+    return Parts(app.store, app.config, app.templates(), app.darkroom())
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:

@@ -32,6 +32,7 @@ select = {{ limit = 10000 }}
 slug = "lantern"
 title = "All"
 select = {{ limit = 10000 }}
+images = "none"                          # they are on other people's servers
   [[newsletters.schedules]]
   slug = "daily"
   at = "08:00"

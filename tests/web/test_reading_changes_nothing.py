@@ -32,7 +32,7 @@ def test_no_get_or_head_changes_anything(house: Any, served: Callable[[], HTTPCo
     assert own_page in links
     connection = served()
     queue = ["/", "/robots.txt", "/healthz", "/favicon.ico", "/feeds", "/feeds/all/nothing.xml", "/nothing",
-             "/sitemap.xml", "/sitemaps/nothing.xml",
+             "/sitemap.xml", "/sitemaps/nothing.xml", f"/i/{'0' * 32}.png",
              "/n/beacon", "/n/lamp/", "/a/99", "/u/wrong", "/p/wrong", *HUB_ASKS,
              f"{own_page}?shown=schedule&schedule=daily", f"/p/{house.app.keyring.sign(PREFERENCES, '99')}",
              f"/u/{house.token(99)}", *links]
