@@ -19,7 +19,7 @@ from pipeline.store.migrate import migrate
 
 if TYPE_CHECKING:
     from pipeline.deliver.transport import Transport
-    from pipeline.net.fetch import Fetcher
+    from pipeline.net.fetch import Fetcher, Limits
     from pipeline.publish.stage import Parts as Publishing
     from pipeline.render.templates import Templates
 
@@ -97,7 +97,7 @@ def assemble(config: Config, *, now: Callable[[], datetime] = utc_now) -> App:
     return App(config, store, _own_key(store, data_folder(config, store) / "broadsheet.key"), now)
 
 
-def fetcher_for(config: Config) -> Fetcher:
+def fetcher_for(config: Config, limits: Limits | None = None) -> Fetcher:
     """The way to the network, which says of every request whose it is."""
     from pipeline import __version__
     from pipeline.net.fetch import Fetcher
@@ -105,7 +105,7 @@ def fetcher_for(config: Config) -> Fetcher:
     operator = config.operator
     write_to = config.collect.write_to or (operator.email if operator else "")
     where = "; ".join(filter(None, (f"+{config.site.public_url}", write_to)))
-    return Fetcher(user_agent=f"Broadsheet/{__version__} ({where})")
+    return Fetcher(user_agent=f"Broadsheet/{__version__} ({where})", limits=limits)
 
 
 def data_folder(config: Config, store: Store) -> Path:
