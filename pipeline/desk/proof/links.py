@@ -45,7 +45,7 @@ def gather(opened: Opened) -> Links:
         found = _split(href.strip())
         if problem := _problem(href.strip(), found, opened.letter.public_url, names):
             wrong.setdefault(href.strip(), problem)
-        elif found is not None and is_address(href.strip()) and not _is_ours(found, opened.letter.public_url):
+        elif found is not None and is_address(href.strip()) and not _may_be_ours(found, opened.letter.public_url):
             outside.setdefault(found._replace(fragment="").geturl())
     findings = [Finding("links", Severity.WARNING, f"{problem}: {shown(href, 120)}", shown(href, 500))
                 for href, problem in list(wrong.items())[:MOST_NAMED]]
@@ -98,6 +98,11 @@ def _is_ours(found: SplitResult, public_url: str) -> bool:
     below = public.path.rstrip("/")
     return (found.scheme.lower() == public.scheme and _same_host(found, public_url)
             and (found.path == below or found.path.startswith(f"{below}/")))
+
+
+def _may_be_ours(found: SplitResult, public_url: str) -> bool:
+    """On our host by any port or spelling: never asked."""
+    return (found.hostname or "").rstrip(".") == urlsplit(public_url).hostname
 
 
 def _same_host(found: SplitResult, public_url: str) -> bool:

@@ -43,7 +43,7 @@ class Opened:
 
 
 def open_letter(letter: Letter) -> Opened:
-    data = letter.html.replace("\0", "\ufffd").encode("utf-8", "replace")
+    data = letter.html.encode("utf-8", "replace")
     if len(data) > MAX_HTML:
         return Opened(letter, too_large=f"its HTML has {len(data):,} bytes")
     if not data.strip():

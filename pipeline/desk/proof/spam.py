@@ -1,7 +1,7 @@
-"""What a spam filter that is installed here says: its points, and the rules that gave them. It asks nobody else.
+"""What a spam filter that is installed here says: its points, and the rules that gave them.
 
-    SpamAssassin   `spamassassin --local`, the message on standard input
-    rspamd         `rspamc`, which asks the rspamd of this machine
+    SpamAssassin   `spamassassin --local`, the message on standard input; it asks nobody else
+    rspamd         `rspamc`, which asks the rspamd of this machine; that one may ask lists on the network
 """
 
 from __future__ import annotations

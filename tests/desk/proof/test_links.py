@@ -46,7 +46,9 @@ def test_links_to_others_are_asked_once_each_without_their_fragments(opened: Ope
 
 @pytest.mark.parametrize("href", [
     "https://lantern.example/u/secret", "https://lantern.example/p/secret", "https://lantern.example",
-    "https://LANTERN.example/a/1#x", "mailto:desk@lantern.example", "tel:+4612345", "#top", "#"])
+    "https://LANTERN.example/a/1#x",
+    "https://lantern.example:443/u/secret", "https://lantern.example./u/secret",
+    "mailto:desk@lantern.example", "tel:+4612345", "#top", "#"])
 def test_ours_and_what_is_no_page_are_not_asked(opened: Open, href: str) -> None:
     assert gathered(opened(f'<p id="top">x</p>{linked(href)}')) == ([], [])
 

@@ -33,6 +33,19 @@ def build(tree: tuple[str, dict[str, str], tuple[Any, ...]]) -> Any:
     return element
 
 
+@pytest.mark.parametrize("selector", [
+    "div p", "div > p", "div > a p", "div a > p", "[lang|=en]", "[lang|=e]", "p[lang]:root", "a:link", "DIV P",
+    ".x .x p", "#x p", "div div > p", "div > div p", "*", "div *", ".x.y", "[lang~=''] , [lang^='']",
+])
+def test_what_is_found_below_and_beside_is_what_xpath_finds(selector: str) -> None:
+    root = etree.fromstring(
+        '<div class="x"><a lang="en-GB"><b class="x y"><p lang="en"/></b></a><div id="x"><div><p class="x"/></div>'
+        '<p lang="english"/></div><a href="#"><p/></a></div>')
+    index = Index(list(root.iter()))
+    for one, _ in selectors(selector):
+        assert list(index.found(one)) == root.getroottree().xpath(HTMLTranslator().selector_to_xpath(one))
+
+
 @given(trees, groups)
 def test_what_is_found_is_what_xpath_finds(tree: Any, group: str) -> None:
     root = build(tree)

@@ -198,6 +198,22 @@ def test_nothing_that_a_letter_holds_raises(html: str, text: str, eml: bytes) ->
     assert proof(made, Outside(no_network, None, NOW), ALONE)
 
 
+@pytest.mark.parametrize(("body", "css", "why"), [
+    ("<p>x</p>" * 130_000, "", "bytes"), ("<p>x</p>" * 20_001, "", "elements"), ("<div>" * 600, "", "nested 60"),
+    ("", "p { color: red }" * 20_000, "characters"), ("<p>x</p>" * 7_000, "p b i { color: red }" * 600, "500 rules"),
+])
+def test_what_is_too_much_to_look_into_is_said(letter: Make, asked: Outside, body: str, css: str, why: str) -> None:
+    found = proof(letter(body, css), asked, ALONE)
+    (told,) = [one.text for one in found if one.text.startswith("links, pictures, contrast and CSS were not looked at")]
+    assert why in told
+    assert not [one for one in found if "unsubscribe" in one.text], "what was not looked at is not said to be missing"
+
+
+def test_a_null_byte_hides_nothing(letter: Make, asked: Outside) -> None:
+    found = proof(letter('<p>Hello \0 there</p><p style="color:#999">Pale words</p>'), asked, ALONE)
+    assert [one.check for one in found if one.severity is not Severity.NOTE] == ["contrast"]
+
+
 HOSTILE = {
     "10 MB": "<p>words and more words</p>" * 400_000,
     "100,000 links": '<a href="https://x.example/">x</a>' * 100_000,
