@@ -70,6 +70,7 @@ HOMES = {
     "sqlalchemy": "store/",
     "sqlite3": "store/",
     "starlette": "web/",
+    "tinycss2": "desk/proof/sheets",
     "typer": "cli/",
     "urllib.request": "net/",
     "urllib3": "net/",

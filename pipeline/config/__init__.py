@@ -31,6 +31,7 @@ from pipeline.config.shape import (
     NewsletterSchedule,
     Operator,
     Paths,
+    Preflight,
     Publish,
     Site,
     Smtp,
@@ -44,7 +45,8 @@ from pipeline.model.feeds import RSS_FILE
 
 __all__ = [
     "FOREVER", "MASK", "STARTER", "Collect", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator",
-    "Paths", "Publish", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest", "say_span",
+    "Paths", "Preflight", "Publish", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest",
+    "say_span",
 ]
 
 STARTER = Path(__file__).with_name("starter.toml")
@@ -66,6 +68,7 @@ class Config:
     web: Web
     collect: Collect
     publish: Publish
+    preflight: Preflight
     operator: Operator | None
     private_sources: frozenset[str]   # slugs: their addresses hold a secret, or lead inside, and are shown to no reader
     warnings: tuple[str, ...]   # what is allowed and probably not meant, like problems: "line 9: …"
@@ -127,7 +130,8 @@ def load_text(text: str, path: Path, env: Mapping[str, str] | None = None) -> Co
     return Config(
         path=path, site=shaped.site, store=shaped.store, paths=shaped.paths, sources=shaped.sources,
         feeds=shaped.feeds, newsletters=shaped.newsletters, mail=shaped.mail, web=shaped.web,
-        collect=shaped.collect, publish=shaped.publish, operator=shaped.operator, warnings=problems.warnings(),
+        collect=shaped.collect, publish=shaped.publish, preflight=shaped.preflight,
+        operator=shaped.operator, warnings=problems.warnings(),
         private_sources=_private_sources(written, shaped.sources),
     )
 

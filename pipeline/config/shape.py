@@ -9,9 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, model_validator
+from pydantic import Field, SecretStr, StrictInt, model_validator
 
+from pipeline.config.preflight import Preflight
 from pipeline.config.secrets import MASK
+from pipeline.config.table import Table
 from pipeline.config.values import (
     Address,
     Backlog,
@@ -47,12 +49,6 @@ from pipeline.schedules import Schedule, parse_schedule
 PORTS = {"none": 25, "starttls": 587, "implicit": 465}
 SUBJECT = "{{ articles[0].title }}{% if articles|length > 1 %} and {{ articles|length - 1 }} more{% endif %}"
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-
-
-class Table(BaseModel):
-    """A table of the config. Errors never repeat what was written: `check` decides what may be shown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Site(Table):
@@ -367,6 +363,7 @@ class Document(Table):
     web: Web = Web()
     collect: Collect = Collect()
     publish: Publish = Publish()
+    preflight: Preflight = Preflight()
     operator: Operator | None = None
 
     @model_validator(mode="before")
@@ -378,6 +375,6 @@ class Document(Table):
 
 __all__ = [
     "Collect", "Document", "Feed", "FeedPodcast", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule",
-    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source", "Store",
-    "Table", "Web",
+    "NewsletterSelect", "Operator", "Paths", "Preflight", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source",
+    "Store", "Table", "Web",
 ]
