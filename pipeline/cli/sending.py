@@ -24,6 +24,7 @@ def preview(
     schedule: Annotated[str, typer.Option("--schedule", help="Else the reader's, or the default.")] = "",
     to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="For this subscriber; else a made-up one.")] = "",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("preview"),
+    screenshots: Annotated[bool, typer.Option("--screenshots", help="And pictures, by a Chromium.")] = False,
 ) -> None:
     """Write the next mail to files, byte for byte. Changes nothing in the database."""
     from pipeline.app import open_app, utc_now
@@ -33,6 +34,10 @@ def preview(
     from pipeline.store import declared
 
     terminal = here(context)
+    if screenshots:
+        from pipeline.desk import chromium
+
+        chromium.find()  # before anything is written
     app = open_app(terminal.config, now=terminal.now or utc_now)
     try:
         chosen = app.config.newsletter(newsletter)
@@ -63,6 +68,11 @@ def preview(
     except OSError as error:
         raise UsageError(str(out), f"can't be written: {(error.strerror or '').lower()}",
                          hint="--out names another folder") from error
+    if screenshots:
+        from pipeline.desk.screenshots import take
+
+        pictures = take(shown.sheet.html, out)
+        files |= {picture.name: picture.read_bytes() for picture in pictures}
     made_up = " (made up, with the window that most people have)" if not to else ""
     more = f", and {shown.sheet.more} more on the web" if shown.sheet.more else ""
     terminal.table(("", ""), [
