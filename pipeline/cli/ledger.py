@@ -109,6 +109,8 @@ def digests_show(
     newsletter: Annotated[str, NEWSLETTER] = "",
 ) -> None:
     """One digest: when, for whom, what is in it, what was left out."""
+    from pipeline.cli.sending import show_findings
+    from pipeline.desk.proof.finding import Finding
     from pipeline.model.newsletters import DigestStatus
     from pipeline.store import digests as rows
 
@@ -138,6 +140,7 @@ def digests_show(
         terminal.line(f"  {article.id:>5}  {article.title}")
     for text in facts.notes:
         terminal.note(f"  {text}")
+    show_findings(terminal, [Finding.from_json(found) for found in one.findings])
     terminal.result({"digest": one, "name": one.name, "audience": facts.audience, "from_seq": facts.from_seq,
                      "url": url, "notes": facts.notes, "articles": [{"id": a.id, "title": a.title} for a in told]})
     terminal.next(f"`broadsheet audit {one.name}` says who got it.")

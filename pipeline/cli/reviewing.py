@@ -185,6 +185,8 @@ def subject(
 
 def show_open(terminal: Terminal, app: App, digest: Digest) -> None:
     """A digest that is not frozen yet: what it would tell, in which order and why, and what was changed in it."""
+    from pipeline.cli.sending import show_findings
+    from pipeline.desk.proof.finding import Finding
     from pipeline.desk.review import look
 
     proof = look(app, digest)
@@ -204,6 +206,10 @@ def show_open(terminal: Terminal, app: App, digest: Digest) -> None:
         terminal.line(f"  Correction of {article.id}: {article.title}", DIM)
     for text in proof.notes:
         terminal.note(f"  {text}")
+    findings = [Finding.from_json(one) for one in digest.findings]
+    if findings and digest.proofed_at:
+        terminal.line(f"Preflight of {local(digest.proofed_at, zone)}", DIM)
+        show_findings(terminal, findings)
     if proof.empty:
         terminal.warn(f"as it stands nothing is sent: {proof.empty}")
     _result(terminal, proof)
@@ -252,4 +258,5 @@ def _result(terminal: Terminal, proof: Proof) -> None:
         "digest": proof.digest, "name": proof.digest.name, "people": proof.people, "nothing": proof.empty,
         "articles": [{"id": line.article.id, "title": line.article.title, "place": line.place, "group": line.group,
                       "why": line.why, "note": line.note, "left_out": line.left_out} for line in proof.lines],
-        "corrections": [{"id": a.id, "title": a.title} for a in proof.corrections], "notes": proof.notes})
+        "corrections": [{"id": a.id, "title": a.title} for a in proof.corrections], "notes": proof.notes,
+        "findings": list(proof.digest.findings)})

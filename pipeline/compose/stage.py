@@ -8,10 +8,11 @@ without rows counts as waiting.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from secrets import token_hex
+from typing import Any
 
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import DigestFacts, Verdict, decide_fill
@@ -35,18 +36,34 @@ from pipeline.store.subscribers import Audience
 BATCH = 500
 """Deliveries filled in one transaction."""
 
+AGAIN = timedelta(minutes=5)
+"""How long after a preflight that held a digest it is looked at again; an edit or an approval does not wait."""
+
 TRIES = 3
 """How often a digest is rendered anew because something changed while it was being rendered."""
 
 
 @dataclass(frozen=True, slots=True)
+class Proofed:
+    """What a preflight says: its findings as they are stored, and why the digest must not go ("": it may)."""
+
+    findings: Sequence[Mapping[str, str]] = ()
+    holds: str = ""
+
+    @property
+    def stored(self) -> list[dict[str, str]]:
+        return [dict(one) for one in self.findings]
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """What composing needs."""
+    """What composing needs. `prove` looks at what is about to be frozen (it belongs to a floor above)."""
 
     store: Store
     config: Config
     templates: Templates
     darkroom: Darkroom
+    prove: Callable[[Pressed], Proofed] = lambda _pressed: Proofed()
 
 
 def compose(
@@ -95,9 +112,13 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
         digest = digests.get(connection, digest_id)
     pictures = gather_pictures(parts.darkroom, newsletter, plan.fresh, now)
     try:
-        press(parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
+        pressed = press(parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
     except BroadsheetError as error:
         _end(parts.store, digest, DigestStatus.HELD, str(error), HeldBy.ERROR)
+    else:
+        proofed = parts.prove(pressed)
+        with parts.store.write() as connection:
+            drafts.record_proof(connection, digest_id, proofed.findings, now)
     with parts.store.read() as connection:
         return digests.get(connection, digest_id)
 
@@ -129,7 +150,7 @@ def _step(
             digest.status, digest.held_by, approved=digest.approved_at is not None, late=late, now=now,
             due_at=digest.due_at,
             needs_word=review is not None and review.silence == "hold" and digest.schedule != MANUAL)
-        if action in (SlotAction.NOTHING, SlotAction.WAIT):
+        if action in (SlotAction.NOTHING, SlotAction.WAIT) or _just_looked_at(digest, now):
             return True
         plan = choose(connection, newsletter_id, newsletter, digest.audience, digest, now)
     if action is SlotAction.SKIP:
@@ -145,11 +166,21 @@ def _step(
     except BroadsheetError as error:
         _end(parts.store, digest, DigestStatus.HELD, str(error), HeldBy.ERROR)
         raise
+    proofed = parts.prove(pressed)
+    if proofed.holds and not digest.edits.anyway:
+        return _end(parts.store, digest, DigestStatus.HELD, proofed.holds, HeldBy.PREFLIGHT,
+                    findings=proofed.stored, proofed_at=now)
     with parts.store.write() as connection:
         meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
         told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
         same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
-        return same and _commit(connection, digest, pressed, now)
+        return same and _commit(connection, digest, pressed, proofed, now)
+
+
+def _just_looked_at(digest: Digest, now: datetime) -> bool:
+    """Whether the preflight held it a moment ago: it asks servers, and takes a while."""
+    return (digest.held_by == HeldBy.PREFLIGHT and digest.approved_at is None and digest.proofed_at is not None
+            and now - digest.proofed_at < AGAIN)
 
 
 def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) -> bool:
@@ -162,7 +193,9 @@ def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) 
         return held
 
 
-def _commit(connection: Connection, digest: Digest, pressed: Pressed, now: datetime) -> bool:
+def _commit(
+    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime
+) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
     plan, head = pressed.plan, pressed.head
@@ -172,7 +205,7 @@ def _commit(connection: Connection, digest: Digest, pressed: Pressed, now: datet
         cut_seq=plan.reach.cut_seq, public_from_seq=plan.reach.public_from_seq, capped=plan.capped,
         audience_seq=plan.audience.audience_seq, selected=len(people),
         nonce=next(one.nonce for one in pressed.frozen.values()), settings=head.to_json(), frozen_at=now,
-        notes=list(pressed.notes),
+        notes=list(pressed.notes), findings=proofed.stored, proofed_at=now,
     )
     if moved:
         digests.store_content(
@@ -225,6 +258,9 @@ def _selections(
     return ids
 
 
-def _end(store: Store, digest: Digest, status: DigestStatus, reason: str, held_by: str = "") -> bool:
+def _end(
+    store: Store, digest: Digest, status: DigestStatus, reason: str, held_by: str = "", **values: Any
+) -> bool:
     with store.write() as connection:
-        return digests.change(connection, digest.id, status, reason=reason, held_by=held_by, version=digest.version)
+        return digests.change(
+            connection, digest.id, status, reason=reason, held_by=held_by, version=digest.version, **values)

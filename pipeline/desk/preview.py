@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email import message_from_bytes, policy
 from secrets import token_hex
 
 from pipeline.app import App
@@ -18,58 +17,17 @@ from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import NOTHING_NEW, DigestFacts, decide_fill
 from pipeline.compose.pictures.gather import gather_pictures
-from pipeline.compose.press import press, selection_subject
+from pipeline.compose.press import press
 from pipeline.config import Newsletter
-from pipeline.deliver.letters import Letter, Letters, shown_in
-from pipeline.deliver.transport import Envelope
+from pipeline.deliver.letters import Letters, shown_in
+from pipeline.desk.sheet import MADE_UP, Reader, Sheet, sheet_of
 from pipeline.errors import UsageError
-from pipeline.model.articles import Article
 from pipeline.model.deliveries import LIVE, DeliveryState, LiveDelivery, PersonFacts
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
 from pipeline.model.subscribers import Subscription, SubscriptionStatus
 from pipeline.store import Connection, declared, digests, ledger, subscribers, told
-
-MADE_UP = "reader@example.com"
-"""Whom a preview is for where nobody is named; their unsubscribe link belongs to nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Whom a message is made for."""
-
-    address: str
-    subscription_id: int = 0                  # 0: made up
-    confirmed_at: datetime | None = None
-    start: int = 0                            # where their window starts
-    start_seq: int = 0                        # where their subscription started
-    language: str = ""                        # "": the newsletter's
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A message with what it was made of."""
-
-    envelope: Envelope
-    eml: bytes
-    subject: str
-    articles: tuple[Article, ...]
-    more: int
-    notes: tuple[str, ...]
-
-    @property
-    def html(self) -> str:
-        return self._part("html")
-
-    @property
-    def text(self) -> str:
-        return self._part("plain")
-
-    def _part(self, kind: str) -> str:
-        message = message_from_bytes(self.eml, policy=policy.default)
-        body = message.get_body((kind,))
-        return str(body.get_content()).replace("\r\n", "\n") if body is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +87,10 @@ def make_sheet(
     mark: str = "", unsubscribe_url: str = "", preferences_url: str = "",
 ) -> Sheet:
     """Freeze a plan in memory and write one person's message. Pictures are fetched that were not yet."""
-    templates = app.templates()
     pictures = gather_pictures(app.darkroom(), newsletter, plan.fresh, app.now())
-    pressed = press(templates, app.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
-    articles = [article for article, _ in plan.chosen]
-    subject, preheader = selection_subject(templates, pressed.head, selection, articles)
-    letter = Letter(token_hex(16), pressed.head, pressed.frozen, app.now(), {})
-    envelope, chunks = letter.personal(
-        app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
-        shown=pressed.head.arranged(selection), preheader=preheader, more=selection.more,
-        language=reader.language if reader.language in pressed.frozen else "", unsubscribe_url=unsubscribe_url,
-        preferences_url=preferences_url)
-    by_id = {a.id: a for a in articles}
-    return Sheet(envelope, b"".join(chunks), mark + subject, tuple(by_id[i] for i in selection.ids), selection.more,
-                 pressed.notes)
+    pressed = press(app.templates(), app.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
+    return sheet_of(app, pressed, selection, reader, mark=mark, unsubscribe_url=unsubscribe_url,
+                    preferences_url=preferences_url)
 
 
 def _as_sent(app: App, digest: Digest, audience: str, subscription: Subscription | None) -> Preview:

@@ -13,7 +13,8 @@ from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose, plan_of
 from pipeline.config import Newsletter
 from pipeline.deliver.transport import Transport
-from pipeline.desk.preview import Reader, Sheet, draft, known_id, make_sheet
+from pipeline.desk.preview import draft, known_id, make_sheet
+from pipeline.desk.sheet import Reader, Sheet
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import Digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
@@ -16,6 +17,7 @@ from pipeline.compose.choose import choose
 from pipeline.compose.stage import Parts, compose, draft, fill_batches
 from pipeline.config import Newsletter, NewsletterSchedule
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
+from pipeline.desk.proving import prove
 from pipeline.errors import BroadsheetError, TemplateError
 from pipeline.jobs.slots import PREFIX, enqueue_due, job_name, slot_of
 from pipeline.jobs.worker import Worker, bury_dead
@@ -229,7 +231,7 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 
 
 def parts(app: App) -> Parts:
-    return Parts(app.store, app.config, app.templates(), app.darkroom())
+    return Parts(app.store, app.config, app.templates(), app.darkroom(), partial(prove, app))
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:

@@ -74,6 +74,8 @@ class Digest:
     edits: Edits = field(default_factory=Edits)
     drafted_at: datetime | None = None    # composed before its slot: `cut_seq` is what it was then
     approved_at: datetime | None = None
+    proofed_at: datetime | None = None    # when the preflight last looked at it
+    findings: tuple[Mapping[str, str], ...] = ()   # what it found
     audience: str = ""    # the schedule whose people it is for; "": everyone of the newsletter
 
     @property

@@ -357,5 +357,5 @@ def digest_of(row: Row[Any]) -> Digest:
         status=DigestStatus(row.status), due_at=row.due_at, cut_seq=row.cut_seq, created_at=row.created_at,
         frozen_at=row.frozen_at, reason=row.reason, selected=row.selected, held_by=row.held_by, version=row.version,
         edits=Edits.from_json(row.edits), drafted_at=row.drafted_at, approved_at=row.approved_at,
-        audience=row.audience,
+        audience=row.audience, proofed_at=row.proofed_at, findings=tuple(row.findings),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Text, and_, cast, func, or_, select, update
@@ -37,6 +37,14 @@ def edit(connection: Connection, digest_id: int, change: Callable[[Edits], Edits
     edits = change(digest.edits)
     connection.execute(update(digests).where(digests.c.id == digest_id).values(edits=edits.to_json()))
     return digest_rows.get(connection, digest_id)
+
+
+def record_proof(
+    connection: Connection, digest_id: int, findings: Sequence[Mapping[str, str]], now: datetime
+) -> None:
+    """What the preflight found in a draft. No edit: whoever freezes it looks again."""
+    connection.execute(update(digests).where(digests.c.id == digest_id, digests.c.status.in_(OPEN)).values(
+        findings=[dict(one) for one in findings], proofed_at=now))
 
 
 def approve(connection: Connection, digest_id: int, now: datetime) -> bool:

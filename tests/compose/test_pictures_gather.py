@@ -144,6 +144,9 @@ title = "The Lantern"
   slug = "daily"
   at = "08:00"
   default = true
+[preflight]
+links = false
+spam = "off"
 [mail]
 sender = "The Lantern <news@lantern.example>"
 """

@@ -36,6 +36,9 @@ images = "none"                          # they are on other people's servers
   [[newsletters.schedules]]
   slug = "daily"
   at = "08:00"
+[preflight]
+links = false
+spam = "off"
 [mail]
 sender = "news@all.example"
 """
