@@ -19,7 +19,7 @@ from pipeline.store.chunks import chunks
 from pipeline.store.digests import OPEN
 from pipeline.store.schema import articles, digests, fragments, runs
 
-LOOK_AGAIN = "something that may be in it was taken back; it is looked at again at the next run"
+LOOK_AGAIN = "something that may be in it was taken back; it is looked at again"
 
 NOTE = "note"   # the part of fragments that says why an article stands as its summary
 
@@ -49,7 +49,7 @@ def forget_remarks(connection: Connection, which: ColumnElement[bool], told: Col
     _forget_notes(connection, ids)
     _forget_findings(connection, told)
     _forget_reasons(connection, which)
-    _forget_left_out(connection, ids, told)
+    _forget_left_out(connection, which, ids, told)
 
 
 def _forget_notes(connection: Connection, ids: Collection[int]) -> None:
@@ -86,16 +86,18 @@ def _forget_reasons(connection: Connection, which: ColumnElement[bool]) -> None:
             )).values(reason=LOOK_AGAIN, result=""))
 
 
-def _forget_left_out(connection: Connection, ids: Collection[int], told: Collection[int]) -> None:
+def _forget_left_out(
+    connection: Connection, which: ColumnElement[bool], ids: Collection[int], told: Collection[int]
+) -> None:
     """What a freeze noted: why an article stands as its summary, which server did not give its picture."""
     for chunk in chunks(sorted(told)):
         for row in connection.execute(select(digests.c.id, digests.c.notes).where(digests.c.id.in_(chunk))).all():
             notes = [note for note in row.notes if not ((named := _NAMED.match(note)) and int(named[1]) in ids)]
             if notes != row.notes:
                 connection.execute(update(digests).where(digests.c.id == row.id).values(notes=notes))
-        for some in chunks(sorted(ids)):
-            connection.execute(delete(fragments).where(
-                fragments.c.digest_id.in_(chunk), fragments.c.part == NOTE, fragments.c.article_id.in_(some)))
+        connection.execute(delete(fragments).where(
+            fragments.c.digest_id.in_(chunk), fragments.c.part == NOTE,
+            fragments.c.article_id.in_(select(articles.c.id).where(which))))
 
 
 def _filled(column: ColumnElement[object]) -> ColumnElement[bool]:

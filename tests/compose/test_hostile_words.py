@@ -72,23 +72,25 @@ def article(number: int, **values: Any) -> Article:
 
 
 @cache
-def template() -> DigestTemplate:
-    return Templates([ROOT / "templates"]).digest("digest")
+def template(design: str) -> DigestTemplate:
+    return Templates([ROOT / "templates"]).digest(design)
 
 
-def made(introduction: str = PLAIN, *, group: str = "City", note: str = PLAIN, **corrected: str) -> Frozen:
+def made(
+    introduction: str = PLAIN, *, group: str = "City", note: str = PLAIN, design: str = "digest", **corrected: str
+) -> Frozen:
     html, text = said(introduction, PAGE.public_url, Images.OWN, first_heading=2)
     page = replace(PAGE, introduction=html, introduction_text=text)
     content = content_of(
         [article(1), article(2)], page, groups=[GroupView(1, group, group)],
         corrections=[article(3, **{"correction": PLAIN, "corrected_at": AT, **corrected})],
         notes={2: said(note, PAGE.public_url, Images.OWN)})
-    return freeze(template(), page, content, nonce=NONCE)
+    return freeze(template(design), page, content, nonce=NONCE)
 
 
 @cache
-def plain() -> Frozen:
-    return made()
+def plain(design: str = "digest") -> Frozen:
+    return made(design=design)
 
 
 def shape(pieces: tuple[Piece, ...]) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -130,6 +132,9 @@ def test_an_introduction_touches_nothing_around_it(name: str) -> None:
     assert shape(frozen.html) == shape(plain().html)
     assert shape(frozen.text) == shape(plain().text)
     assert frozen.fragments == plain().fragments
+    if not said(HOSTILE[name], PAGE.public_url, Images.OWN)[0]:
+        assert frozen == made(""), "nothing is left of it, so there is no introduction"
+        return
     whole = body(plain())
     start = whole.index(PLAIN)
     before, after = whole[: whole.rindex("<tr>", 0, start)], whole[whole.index("</td></tr>", start):]
@@ -170,6 +175,18 @@ def test_headings_and_corrections_are_words(name: str) -> None:
                                               f"<ul>{frozen.fragments[key].html}</ul>")
         assert {element.tag for element in piece.iterdescendants()} <= tags | {"tbody"}
     assert {line[:2] for line in frozen.fragments["corrections", 3].text.splitlines()} <= {"* ", "  "}
+
+
+@pytest.mark.parametrize("design", Templates([ROOT / "templates"]).names())
+def test_each_design_keeps_its_shape(design: str) -> None:
+    for words in HOSTILE.values():
+        frozen = made(words, group=words[:10_000], note=words, correction=words, title=words, design=design)
+        assert_sound(frozen)
+        assert shape(frozen.html) == shape(plain(design).html)
+        assert shape(frozen.text) == shape(plain(design).text)
+        for key, piece in frozen.fragments.items():
+            if key not in (("group", 1), ("articles", 2), ("corrections", 3)):
+                assert piece == plain(design).fragments[key]
 
 
 @given(words=st.text(max_size=200))
