@@ -14,7 +14,7 @@ from pipeline.mail.tokens import UNSUBSCRIBE, Keyring
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import Arrangement, Frozen
 from pipeline.model.letterhead import Letterhead
-from pipeline.render.views import format_date
+from pipeline.render.dates import format_date
 from pipeline.store import Row, digests, meta
 from pipeline.store.deliveries import Claimed
 from pipeline.store.engine import Store
@@ -58,7 +58,7 @@ class Letter:
             unsubscribe=(unsubscribe_url,), archive_url=page.archive_url,
         )
         values = {
-            "unsubscribe_url": unsubscribe_url, "address": address, "preheader": preheader,
+            "unsubscribe_url": unsubscribe_url, "preferences_url": "", "address": address, "preheader": preheader,
             "since": format_date(confirmed_at, page.language) if confirmed_at else "",
             **Arrangement(tuple(article_ids)).values(more=more),
         }

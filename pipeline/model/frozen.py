@@ -21,6 +21,7 @@ from pipeline.model.quoted import joinable_qp
 
 TOKENS: Mapping[str, str] = {
     "unsubscribe_url": "this subscription's own link to leave, https",
+    "preferences_url": "this subscription's own page to choose how often and about what, https",
     "address": "the address this message goes to",
     "since": 'the day the person asked for it, as text: "3 May 2026"; "" where it is not known',
     "preheader": "the line mail programs show beside the subject",
@@ -31,7 +32,7 @@ TOKENS: Mapping[str, str] = {
 }
 """Every value that is filled in at delivery. Values are bare; the words around them belong to the template."""
 
-PERSONAL = frozenset({"unsubscribe_url", "address", "since", "preheader"})
+PERSONAL = frozenset({"unsubscribe_url", "preferences_url", "address", "since", "preheader"})
 """Tokens that must not reach the web copy: a template keeps them inside `begin.mail` … `end.mail`."""
 
 ARTICLES = "articles"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from html import unescape
 from unicodedata import combining, east_asian_width
 
@@ -28,6 +28,16 @@ class AlsoIn:
 
     source: str                    # its title
     url: str                       # "" where it leads to the very page that the article does
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """An article's picture, as large as it is shown at most."""
+
+    src: str
+    width: int                     # CSS pixels
+    height: int
+    alt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class ArticleView:
     also: tuple[AlsoIn, ...] = ()  # other sources that tell the same story
     note: Markup | str = ""        # the operator's own words on it; "" where there are none
     note_text: str = ""            # the same in plain text
+    picture: PictureView | None = None
 
     @property
     def direction(self) -> str:
@@ -118,19 +129,6 @@ def fit_html(html: str, *, public_url: str) -> str:
     levels = [int(level) for level in _HEADING.findall(html)]
     shift = max(0, FIRST_HEADING - min(levels, default=FIRST_HEADING))
     return _MARKUP.sub(lambda m: _fit_tag(m, shift, public_url) if m["name"] else "", html)
-
-
-def format_date(value: date, language: str) -> str:
-    """ "22 November 2026" in English, "2026-11-22" in every other language."""
-    if language.lower().partition("-")[0] == "en":
-        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
-    return f"{value.year:04}-{value.month:02}-{value.day:02}"
-
-
-def format_weekday(value: date, language: str) -> str:
-    """ "Sunday, 22 November 2026" in English, the date alone in every other language."""
-    day = format_date(value, language)
-    return f"{_DAYS[value.weekday()]}, {day}" if day[0].isdigit() and " " in day else day
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
@@ -222,8 +220,3 @@ _ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)\s*=\s*"([^"]*)\"""")
 _OURS = re.compile(r"""\s+(?:style|class|id)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
 _FETCHING = frozenset({"img", "picture", "source", "video", "audio", "track", "iframe", "object", "embed", "link"})
 _LEAD = re.compile(r"^(?:\s*>)*\s*(?:(?:[-*•]|\d{1,3}[.)])\s+)?")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
