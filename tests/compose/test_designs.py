@@ -19,6 +19,7 @@ from lxml.cssselect import CSSSelector
 
 from pipeline.compose.freeze import Content, content_of, freeze, render_directly
 from pipeline.model.articles import Also, Article, ArticleStatus, Show
+from pipeline.model.fragments import fragments
 from pipeline.model.frozen import (
     TOKENS,
     Arrangement,
@@ -31,6 +32,7 @@ from pipeline.model.frozen import (
     web_html,
     web_text,
 )
+from pipeline.model.withdrawn import WORDS, withdrawn, without_link
 from pipeline.render.templates import Templates
 from pipeline.render.views import GroupView, PictureView
 from pipeline.render.wording import Wording
@@ -248,6 +250,42 @@ def test_contents_lead_to_the_articles_in_their_order(design: str) -> None:
 
 def test_a_list_of_headlines_has_no_contents_of_its_own() -> None:
     assert "In this letter" not in letter("headlines")
+
+
+# --- taken back ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_what_was_withdrawn_is_said_where_it_can_be_seen(design: str) -> None:
+    gone = {(row.name, row.article_id, row.part): withdrawn(row).body for row in fragments(frozen(design))
+            if row.article_id in (1, 2, 3, 4, 50)}
+    done = frozen(design)
+    pieces = {key: replace(f, html=gone.get((*key, "html"), f.html), text=gone.get((*key, "text"), f.text))
+              for key, f in done.fragments.items()}
+    html = personal_html(replace(done, fragments=pieces), ALL, VALUES)
+    said = parsed(html).xpath(f"//p[text()='{WORDS}']")
+    assert len(said) == len(ALL.articles)
+    for one in said:
+        assert not re.search(r"font-size:\s*0|display:\s*none", " ".join(one.xpath("ancestor::*/@style")))
+    for dark in (False, True):
+        assert all(contrast(colour, ground) >= 4.5 for text, colour, ground in painted(html, dark=dark) if text == WORDS)
+    assert "ferry" not in html
+    assert "ferry" not in personal_text(replace(done, fragments=pieces), ALL, VALUES)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_another_source_is_taken_out_of_what_names_it(design: str, language: str) -> None:
+    rows = [row for row in fragments(frozen(design, language)) if (row.name, row.article_id) == ("articles", 2)]
+    assert [row.part for row in rows] == ["html", "text"]
+    for row in rows:
+        assert "Blog" in row.body
+        less = without_link(row, ALSO[0].url, ALSO[0].source, "a source that is gone").body
+        assert "Blog" not in less
+        assert "blog.example" not in less
+        assert "a source that is gone" in less
+        assert "Planet" in less
+        assert "Planet" not in without_link(row, "", "Planet", "x").body
 
 
 # --- plain text ---------------------------------------------------------------------------------------------

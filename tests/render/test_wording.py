@@ -58,7 +58,7 @@ def test_other_sources_are_named_where_a_takedown_finds_them(language: str, word
     """pipeline/model/withdrawn.py takes a source's name out where it stands at the end, after a few characters."""
     before, name, after = wording.words(language).also_in.partition("{sources}")
     assert (name, after) == ("{sources}", "")
-    assert len(before) <= BESIDE
+    assert len(before) + 2 <= BESIDE, "indented by two, in some designs"
 
 
 @pytest.mark.parametrize(
