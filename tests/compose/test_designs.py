@@ -268,7 +268,8 @@ def test_what_was_withdrawn_is_said_where_it_can_be_seen(design: str) -> None:
     for one in said:
         assert not re.search(r"font-size:\s*0|display:\s*none", " ".join(one.xpath("ancestor::*/@style")))
     for dark in (False, True):
-        assert all(contrast(colour, ground) >= 4.5 for text, colour, ground in painted(html, dark=dark) if text == WORDS)
+        seen = [contrast(colour, ground) for text, colour, ground in painted(html, dark=dark) if text == WORDS]
+        assert min(seen) >= 4.5
     assert "ferry" not in html
     assert "ferry" not in personal_text(replace(done, fragments=pieces), ALL, VALUES)
 
