@@ -47,7 +47,8 @@ from pipeline.model.sources import SourceKind
 from pipeline.schedules import Schedule, parse_schedule
 
 PORTS = {"none": 25, "starttls": 587, "implicit": 465}
-SUBJECT = "{{ articles[0].title }}{% if articles|length > 1 %} and {{ articles|length - 1 }} more{% endif %}"
+SUBJECT = ("{% if articles|length > 1 %}{{ words.subject|fill(title=articles[0].title, count=articles|length - 1) }}"
+           "{% else %}{{ articles[0].title }}{% endif %}")
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 

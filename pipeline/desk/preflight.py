@@ -184,6 +184,7 @@ def _templates(config: Config) -> Iterator[Finding]:
         yield from (Finding(f"template {name}", problem, Verdict.PROBLEM) for problem in problems)
         if not problems:
             yield Finding(f"template {name}", "can be rendered, inlined and cut")
+    yield from (Finding("words", problem, Verdict.PROBLEM) for problem in templates.check_words())
     for newsletter in config.newsletters:
         area = f"newsletter {newsletter.slug}"
         try:
