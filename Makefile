@@ -2,7 +2,7 @@
 # PYTHON=python3.12 picks the Python, ARGS="…" is passed on (make test ARGS="tests/text -x").
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint faults lock clean help
+.PHONY: run test lint faults pictures lock clean help
 export PYTHON
 
 RUN_LOCK = requirements.txt
@@ -23,6 +23,10 @@ lint: ## check style (ruff) and types (mypy --strict)
 faults: ## kill Broadsheet at many points and count the mail (minutes)
 	@sh .ci/setup $(DEV_LOCK)
 	@.venv/bin/python -m pytest -m faults tests/faults $(ARGS)
+
+pictures: ## write docs/pictures/ anew: every design, light, dark and on a phone (needs Chromium)
+	@sh .ci/setup $(RUN_LOCK)
+	@.venv/bin/python docs/pictures.py
 
 lock: ## write the lock files anew from pyproject.toml (ARGS=--upgrade takes the newest versions)
 	@sh .ci/setup $(DEV_LOCK)

@@ -91,7 +91,7 @@ def measure(options: Options) -> Result:
 
 def _document(template: DigestTemplate, page: DigestPage, articles: list[Article]) -> str:
     """What premailer gets where nothing is frozen: the same letter with one person's values."""
-    values = {"unsubscribe_url": "https://lantern.example/u/1", "preferences_url": "",
+    values = {"unsubscribe_url": "https://lantern.example/u/1", "preferences_url": "https://lantern.example/p/1",
               "address": "reader@people.example", "since": "", "preheader": "", "more": "", "count": str(len(articles))}
     markers, blocks = Markers("html", token_hex(8), values), template.blocks("html", page)
     parts = {"articles": [(view.id, blocks.render("article", article=view)) for view in views_of(articles, page)]}

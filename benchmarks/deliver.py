@@ -153,7 +153,8 @@ def _naive_s(app: App, port: int, people: int) -> float:
             for number in range(people):
                 address = f"reader-{number}@people.example"
                 values = {"unsubscribe_url": f"https://lantern.example/u/{number}", "address": address,
-                          "preferences_url": "", "since": "1 June 2026", "preheader": "What else is in it"}
+                          "preferences_url": f"https://lantern.example/p/{number}",
+                          "since": "1 June 2026", "preheader": "What else is in it"}
                 all_of_it = Arrangement(tuple(a.id for a in told))
                 html, text = render_directly(
                     template, page, content_of(told, page), all_of_it, values | all_of_it.values(), nonce=token_hex(8))

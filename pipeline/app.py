@@ -18,8 +18,9 @@ from pipeline.store.engine import Store
 from pipeline.store.migrate import migrate
 
 if TYPE_CHECKING:
+    from pipeline.compose.pictures.gather import Darkroom
     from pipeline.deliver.transport import Transport
-    from pipeline.net.fetch import Fetcher
+    from pipeline.net.fetch import Fetcher, Limits
     from pipeline.publish.stage import Parts as Publishing
     from pipeline.render.templates import Templates
 
@@ -44,6 +45,11 @@ class App:
         """Where the key and the lock files live: beside the database."""
         return data_folder(self.config, self.store)
 
+    @property
+    def picture_folder(self) -> Path:
+        """Where pictures of ours lie, which mails show for as long as somebody keeps them."""
+        return self.data_folder / "pictures"
+
     def templates(self) -> Templates:
         """The operator's folder first, then what is shipped. Compiled once; a changed file is seen all the same."""
         return self._templates
@@ -67,11 +73,17 @@ class App:
 
         return transport_for(self.config)
 
+    def darkroom(self) -> Darkroom:
+        """What making pictures our own needs."""
+        from pipeline.compose.pictures.gather import FETCH, Darkroom
+
+        return Darkroom(self.store, self.config, self.picture_folder, lambda: fetcher_for(self.config, FETCH))
+
     def publishing(self) -> Publishing:
         """What the publish stage needs."""
         from pipeline.publish.stage import Parts
 
-        return Parts(self.store, self.config, self.template_folders, self._publish_print)
+        return Parts(self.store, self.config, self.template_folders, self._publish_print, self.templates)
 
     @cached_property
     def _publish_print(self) -> str:
@@ -97,15 +109,15 @@ def assemble(config: Config, *, now: Callable[[], datetime] = utc_now) -> App:
     return App(config, store, _own_key(store, data_folder(config, store) / "broadsheet.key"), now)
 
 
-def fetcher_for(config: Config) -> Fetcher:
-    """The way to the network, which says of every request whose it is."""
+def fetcher_for(config: Config, limits: Limits | None = None) -> Fetcher:
+    """The way to the network, which says of every request whose it is. `limits`: None for those of a document."""
     from pipeline import __version__
     from pipeline.net.fetch import Fetcher
 
     operator = config.operator
     write_to = config.collect.write_to or (operator.email if operator else "")
     where = "; ".join(filter(None, (f"+{config.site.public_url}", write_to)))
-    return Fetcher(user_agent=f"Broadsheet/{__version__} ({where})")
+    return Fetcher(f"Broadsheet/{__version__} ({where})", limits)
 
 
 def data_folder(config: Config, store: Store) -> Path:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -32,6 +32,7 @@ MAX_TEXT = 100_000   # characters of an article's text that rules look at
 MAX_OTHER = 2_000    # and of each title, topic, author and address
 MAX_TOPICS = 50
 MAX_RULE = 500       # characters
+MOST_NAMED = 3       # rules that a sentence names
 MAX_MEMORY = 1 << 20  # bytes that one rule's automata may take; RE2 goes on, slower and still linear, without more
 
 
@@ -145,6 +146,22 @@ _REFUSED = (  # what RE2 says (a piece of the rule follows, which is not repeate
     ("invalid named capture group", "has a (?P<…>) without a proper name"),
     ("pattern too large", "is too large: repeated groups and \\p{ } classes multiply"),
 )
+
+
+def first_found(rules: Iterable[str], reading: Reading) -> str:
+    """The first rule that is found, and where, in words; "" where none is. Raises UsageError on a rule that is none."""
+    for rule in rules:
+        pattern = parse_rule(rule)
+        if (place := pattern.where(reading)) is not None:
+            where = {Field.TOPIC: "among its topics", Field.URL: "in its address"}.get(place, f"in its {place.value}")
+            return f'the rule "{pattern.written}", found {where}'
+    return ""
+
+
+def none_found(rules: Sequence[str]) -> str:
+    """That none of these rules is found, in words."""
+    named = ", ".join(f'"{rule}"' for rule in rules[:MOST_NAMED]) + (", …" if len(rules) > MOST_NAMED else "")
+    return f"none of the rules {named} is found in it"
 
 
 def _field_of(rule: str) -> tuple[Field, str]:

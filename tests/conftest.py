@@ -127,6 +127,9 @@ title = "The Lantern"
   default = true
 [mail]
 sender = "The Lantern <news@lantern.example>"
+[preflight]
+links = false
+spam = "off"
 """
 
 

@@ -44,6 +44,7 @@ TABLES: dict[str, type[shape.Table]] = {
     "select of a newsletter": shape.NewsletterSelect, "review of a newsletter": shape.Review,
     "[[newsletters.schedules]]": shape.NewsletterSchedule,
     "[mail]": shape.Mail, "[mail.smtp]": shape.Smtp, "[web]": shape.Web, "[collect]": shape.Collect,
+    "[preflight]": shape.Preflight,
     "[operator]": shape.Operator,
 }
 DEFAULTS_OF_ADDRESSES = {"port": "by `tls`"}  # a default that follows from another key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -113,6 +114,22 @@ def _imported() -> set[str]:
 
 def _lines(lock: str) -> list[str]:
     return re.sub(r"\s*\\\n\s*", " ", (ROOT / lock).read_text()).splitlines()
+
+
+# --- judges -----------------------------------------------------------------------------------------------
+
+JUDGES = ROOT / "tests" / "judges"
+
+
+def test_the_judges_lock_is_hashes_and_no_address() -> None:
+    wanted = json.loads((JUDGES / "package.json").read_text())["dependencies"]
+    lock = json.loads((JUDGES / "package-lock.json").read_text())["packages"]
+    assert lock.pop("")["dependencies"] == wanted
+    assert wanted == {name: lock[f"node_modules/{name}"]["version"] for name in wanted}, "exact versions"
+    for name, package in lock.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, f"{name}: npm install --omit-lockfile-registry-resolved"
+    assert re.search(r"npm ci .*--ignore-scripts", (ROOT / ".ci" / "run").read_text()), "vnu-jar would fetch a Java"
 
 
 # --- package ----------------------------------------------------------------------------------------------

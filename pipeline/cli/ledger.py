@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli import reviewing
 from pipeline.cli.terminal import BAD, FAILED, GOOD, HEADING, Terminal, here, leave, local, plural
 from pipeline.errors import UsageError
 
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     digests.callback(invoke_without_command=True)(digests_default)
     digests.command("list")(digests_list)
     digests.command("show")(digests_show)
+    reviewing.register(digests)
     app.add_typer(digests, name="digests")
 
 
@@ -107,6 +109,8 @@ def digests_show(
     newsletter: Annotated[str, NEWSLETTER] = "",
 ) -> None:
     """One digest: when, for whom, what is in it, what was left out."""
+    from pipeline.cli.sending import show_findings
+    from pipeline.desk.proof.finding import Finding
     from pipeline.model.newsletters import DigestStatus
     from pipeline.store import digests as rows
 
@@ -114,6 +118,10 @@ def digests_show(
     with terminal.app() as app:
         with app.store.read() as connection:
             one = rows.require(connection, digest, newsletter)
+        if one.status in rows.OPEN:
+            reviewing.show_open(terminal, app, one)
+            return
+        with app.store.read() as connection:
             facts = rows.facts(connection, one.id)
             told = [a for a, how in rows.frozen_articles(connection, one.id) if how.fresh]
         zone, public_url = app.config.site.timezone, app.config.site.public_url
@@ -132,6 +140,7 @@ def digests_show(
         terminal.line(f"  {article.id:>5}  {article.title}")
     for text in facts.notes:
         terminal.note(f"  {text}")
+    show_findings(terminal, [Finding.from_json(found) for found in one.findings])
     terminal.result({"digest": one, "name": one.name, "audience": facts.audience, "from_seq": facts.from_seq,
                      "url": url, "notes": facts.notes, "articles": [{"id": a.id, "title": a.title} for a in told]})
     terminal.next(f"`broadsheet audit {one.name}` says who got it.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 NEWSLETTER = typer.Option("--newsletter", metavar="SLUG", help="Which newsletter.")
 SCHEDULE = typer.Option("--schedule", metavar="SLUG", help="Which schedule; else the newsletter's default.")
+TOPIC = typer.Option("--topic", metavar="TOPIC", help='Only about this; again for more than one, "*" for everything.')
+LANGUAGE = typer.Option("--language", metavar="TAG", help="One of the newsletter's languages; else its own.")
 CONSENT = typer.Option("--consent", metavar="TEXT", help='How they asked for it: "signed up at the fair".')
 BACKLOG = typer.Option("--backlog", metavar="SPAN", help='What their first digest may tell: "all", "7d"; else what is '
                                                          "accepted from now on.")
@@ -26,6 +31,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(subscribers_list)
     group.command("add")(subscribers_add)
     group.command("import")(subscribers_import)
+    group.command("export")(subscribers_export)
     group.command("remove")(subscribers_remove)
     app.add_typer(group, name="subscribers")
 
@@ -49,8 +55,13 @@ def subscribers_list(
         found = subscribers.listed(connection, chosen, limit + 1)
         zone = app.config.site.timezone
     shown = found[:limit]
-    terminal.table(("address", "newsletter", "schedule", "status", "since", "consent"), [
-        (s.address, s.newsletter, s.schedule, s.status, local(s.confirmed_at, zone), s.consent) for s in shown])
+    chose = {"topics": any(s.topics for s in shown), "language": any(s.language for s in shown)}
+    headings = ("address", "newsletter", "schedule", *(name for name, some in chose.items() if some), "status", "since",
+                "consent")
+    terminal.table(headings, [
+        (s.address, s.newsletter, s.schedule, *([", ".join(s.topics)] if chose["topics"] else []),
+         *([s.language] if chose["language"] else []), s.status, local(s.confirmed_at, zone), s.consent)
+        for s in shown])
     if not found:
         terminal.line("Nobody is subscribed yet.")
     if len(found) > limit:
@@ -65,9 +76,12 @@ def subscribers_add(
     newsletter: Annotated[str, NEWSLETTER],
     consent: Annotated[str, CONSENT],
     schedule: Annotated[str, SCHEDULE] = "",
+    topic: Annotated[list[str] | None, TOPIC] = None,
+    language: Annotated[str, LANGUAGE] = "",
     backlog: Annotated[str, BACKLOG] = "",
 ) -> None:
     """Subscribe somebody, confirmed: you vouch for their consent."""
+    from pipeline.audience.choices import choices
     from pipeline.audience.subscriptions import Joined, Request, add
 
     terminal = here(context)
@@ -75,16 +89,22 @@ def subscribers_add(
         chosen = app.config.newsletter(newsletter)
         wanted = app.config.schedule(newsletter, schedule)
         start = start_seq(app, backlog)
+        offered = choices(app.config, chosen)
+        topics = offered.chosen_topics(topic) if topic else None
+        tag = offered.language(language) if language else None
         with app.store.write() as connection:
-            how = add(connection, Request(address, newsletter, wanted.slug, consent, start), app.now(), revive=True)
+            how = add(connection, Request(address, newsletter, wanted.slug, consent, start, topics, tag), app.now(),
+                      revive=True)
         due = wanted.times.next_after(app.now())
-    terminal.result({"address": address, "newsletter": newsletter, "schedule": wanted.slug, "result": str(how)})
+    terminal.result({"address": address, "newsletter": newsletter, "schedule": wanted.slug, "result": str(how)}
+                    | ({} if topics is None else {"topics": topics}) | ({} if tag is None else {"language": language}))
     if how is Joined.SUPPRESSED:
         terminal.problem(f"{address}: is suppressed, and never mailed")
         terminal.next("only whoever owns the address can change that.")
         leave(FAILED)
     said = {Joined.ADDED: "is subscribed to", Joined.ALREADY: "was subscribed already to",
-            Joined.SWITCHED: "has another schedule now of"}.get(how, f"({how})")
+            Joined.SWITCHED: "has another schedule now of",
+            Joined.CHOSE: "has other topics or another language now of"}.get(how, f"({how})")
     terminal.line(f'{address} {said} "{chosen.slug}", {wanted.times.describe()}.', GOOD)
     terminal.next(f"their next digest is due {local(due.due_at, wanted.timezone)}; "
                   f"`broadsheet preview {newsletter} --to {address}` shows it.")
@@ -92,13 +112,16 @@ def subscribers_add(
 
 def subscribers_import(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="CSV", help="First line: address,consent,schedule (any order).")],
+    file: Annotated[Path, typer.Argument(
+        metavar="CSV", help="First line: address,consent,schedule,topics,language (any order; topics parted by "
+                            "semicolons).")],
     newsletter: Annotated[str, NEWSLETTER],
     consent: Annotated[str, typer.Option("--consent", metavar="TEXT", help="For lines that name none.")] = "",
     schedule: Annotated[str, SCHEDULE] = "",
     backlog: Annotated[str, BACKLOG] = "",
 ) -> None:
     """Subscribe the people in a CSV file. A bad line is named and stops no other; nobody who left comes back."""
+    from pipeline.audience.choices import choices
     from pipeline.audience.importing import import_csv
 
     terminal = here(context)
@@ -106,8 +129,8 @@ def subscribers_import(
         chosen = app.config.newsletter(newsletter)
         if schedule:
             app.config.schedule(newsletter, schedule)
-        done = import_csv(app.store, file, chosen, consent=consent, schedule=schedule, now=app.now(),
-                          start_seq=start_seq(app, backlog))
+        done = import_csv(app.store, file, chosen, choices(app.config, chosen), consent=consent, schedule=schedule,
+                          now=app.now(), start_seq=start_seq(app, backlog))
     counts = {str(how): number for how, number in sorted(done.joined.items())}
     terminal.table(("", ""), [(f"{number:,}", what) for what, number in counts.items()])
     if not counts and not done.problems:
@@ -123,6 +146,29 @@ def subscribers_import(
                       "once.")
         leave(PARTLY if counts else FAILED)
     terminal.next("`broadsheet next` says when their first digest is due.")
+
+
+def subscribers_export(
+    context: typer.Context,
+    newsletter: Annotated[str, NEWSLETTER],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; else standard output.")] = None,
+) -> None:
+    """Write who gets a newsletter, and what they chose, as the CSV that import reads. Nobody who left is in it."""
+    from pipeline.audience.exporting import export_csv
+    from pipeline.store import declared, subscribers
+
+    terminal = here(context)
+    with terminal.app() as app, app.store.read() as connection:
+        chosen = app.config.newsletter(newsletter)
+        text = export_csv(subscribers.listed(connection, declared.newsletter_id(connection, chosen.slug)))
+    if file is not None:
+        _write_new(file, text)
+    elif not terminal.as_json:
+        sys.stdout.write(text)
+    number = text.count("\n") - 1
+    terminal.note(f"{plural(number, 'subscriber')}{f' in {file}' if file else ''}.")
+    terminal.result({"newsletter": chosen.slug, "subscribers": number, "file": file,
+                     "csv": text if file is None else None})
 
 
 def subscribers_remove(
@@ -176,3 +222,15 @@ def start_seq(app: App, backlog: str) -> int | None:
         return 0
     with app.store.read() as connection:
         return articles.last_seq_before(connection, app.now() - span)
+
+
+def _write_new(file: Path, text: str) -> None:
+    """People's addresses: for the owner's eyes, and nothing is overwritten."""
+    try:
+        with open(file, "x", encoding="utf-8", newline="", opener=partial(os.open, mode=0o600)) as target:
+            target.write(text)
+    except FileExistsError:
+        raise UsageError(str(file), "is there already, and nothing is overwritten",
+                         hint="name another file, or move it away") from None
+    except OSError as error:
+        raise UsageError(str(file), f"can't be written: {(error.strerror or '').lower()}") from error

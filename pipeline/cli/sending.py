@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from pipeline.cli.terminal import DIM, FAILED, GOOD, here, leave, local, plural
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.app import App
+    from pipeline.cli.terminal import Terminal
+    from pipeline.desk.proof.finding import Finding
+    from pipeline.desk.sheet import Sheet
 
 EML, HTML, TEXT = "message.eml", "digest.html", "digest.txt"
 
@@ -23,16 +33,24 @@ def preview(
     newsletter: Annotated[str, typer.Argument(metavar="NEWSLETTER")],
     schedule: Annotated[str, typer.Option("--schedule", help="Else the reader's, or the default.")] = "",
     to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="For this subscriber; else a made-up one.")] = "",
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help='The digest of that time: "2026-12-24 08:00".')] = "",
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Look at it as the preflight does.")] = True,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("preview"),
+    screenshots: Annotated[bool, typer.Option("--screenshots", help="And pictures, by a Chromium.")] = False,
 ) -> None:
     """Write the next mail to files, byte for byte. Changes nothing in the database."""
     from pipeline.app import open_app, utc_now
     from pipeline.cli.telling import shown as path_shown
     from pipeline.desk.preview import preview as make
+    from pipeline.desk.proving import look_at
     from pipeline.errors import StoreError
     from pipeline.store import declared
 
     terminal = here(context)
+    if screenshots:
+        from pipeline.desk import chromium
+
+        chromium.find()  # before anything is written
     app = open_app(terminal.config, now=terminal.now or utc_now)
     try:
         chosen = app.config.newsletter(newsletter)
@@ -42,8 +60,11 @@ def preview(
             except StoreError as error:
                 raise UsageError(f'newsletter "{newsletter}"', "has nothing collected for it yet",
                                  hint="`broadsheet once` collects") from error
-        shown = make(app, chosen, schedule=schedule, address=to)
+        moment = when_of(at, app.config.schedule(newsletter, schedule).timezone) if at else None
+        shown = make(app, chosen, schedule=schedule, address=to, at=moment)
         zone = app.config.schedule(newsletter, shown.digest.schedule).timezone
+        language = shown.reader.language or chosen.language or app.config.site.language
+        findings = look_at(app, shown.sheet, language) if shown.sheet is not None and check else []
     finally:
         app.close()
     when = f"{local(shown.digest.due_at, zone)} ({shown.digest.schedule})"
@@ -55,14 +76,7 @@ def preview(
         terminal.result(values)
         terminal.next("`broadsheet articles list` shows what there is; `broadsheet send-test` sends the latest anyway.")
         return
-    files = {EML: shown.sheet.eml, HTML: shown.sheet.html.encode(), TEXT: shown.sheet.text.encode()}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (out / name).write_bytes(data)
-    except OSError as error:
-        raise UsageError(str(out), f"can't be written: {(error.strerror or '').lower()}",
-                         hint="--out names another folder") from error
+    files = _write(app, shown.sheet, out, screenshots=screenshots)
     made_up = " (made up, with the window that most people have)" if not to else ""
     more = f", and {shown.sheet.more} more on the web" if shown.sheet.more else ""
     terminal.table(("", ""), [
@@ -73,11 +87,49 @@ def preview(
     ])
     for text in shown.sheet.notes:
         terminal.warn(text)
+    show_findings(terminal, findings)
     terminal.result(values | {
+        "findings": [one.to_json() for one in findings],
         "to": shown.reader.address, "subject": shown.sheet.subject, "articles": [a.id for a in shown.sheet.articles],
         "more": shown.sheet.more, "files": [out / name for name in files], "notes": shown.sheet.notes})
     terminal.next(f"open {path_shown(out.resolve() / HTML)}; "
                   f"`broadsheet send-test {newsletter} you@your.address` shows it in a mail program.")
+
+
+def _write(app: App, sheet: Sheet, out: Path, *, screenshots: bool) -> dict[str, bytes]:
+    """The message, its two parts and its pictures as files; name -> what is in it."""
+    files = {EML: sheet.eml, HTML: sheet.html.encode(), TEXT: sheet.text.encode()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (out / name).write_bytes(data)
+    except OSError as error:
+        raise UsageError(str(out), f"can't be written: {(error.strerror or '').lower()}",
+                         hint="--out names another folder") from error
+    if screenshots:
+        from pipeline.desk.screenshots import take
+        from pipeline.desk.sheet import own_picture
+
+        pictures = take(sheet.html, out, answers=partial(own_picture, app))
+        files |= {picture.name: picture.read_bytes() for picture in pictures}
+    return files
+
+
+def show_findings(terminal: Terminal, findings: Sequence[Finding]) -> None:
+    """What the preflight found, a line each."""
+    for one in findings:
+        line = f"{one.check}: {one.text}" + (f" ({one.place})" if one.place else "")
+        tell = {"error": terminal.problem, "warning": terminal.warn}.get(str(one.severity), terminal.note)
+        tell(line)
+
+
+def when_of(written: str, zone: str) -> datetime:
+    """A moment as an operator writes it: "2026-12-24 08:00" on the schedule's clock, or with an offset of its own."""
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError as error:
+        raise UsageError(f'"{written}"', "is no time", hint='write it as "2026-12-24 08:00"') from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
 
 
 def send_test(

@@ -59,7 +59,9 @@ def publish(
 
     terminal = here(context)
     with terminal.app() as app:
-        done = publish_all(app, [app.config.feed(slug).slug for slug in slugs or []], everything=everything)
+        known = {folder for folder, _ in app.config.feed_folders}
+        asked = [slug if slug in known else app.config.feed(slug).slug for slug in slugs or []]
+        done = publish_all(app, asked, everything=everything)
     for word, names in (("written", done.written), ("removed", done.removed)):
         for name in names[:MOST_NAMED]:
             terminal.line(f"{word}  {shown(f'{done.where}/{name}')}")

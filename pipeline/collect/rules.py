@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.model.articles import Draft
-from pipeline.patterns import Field, Pattern, Reading, parse_rule
+from pipeline.patterns import Field, Reading, first_found, none_found, parse_rule
 from pipeline.text.words import visible_text
 
 MOST_NAMED = 3  # rules that a reason repeats
@@ -47,28 +47,13 @@ def decide_rules(draft: Draft, include: Sequence[str], exclude: Sequence[str], h
         title="" if draft.pointer and draft.title == draft.url else draft.title,
         text=lambda: f"{draft.summary}\n{visible_text(draft.html)}", topics=draft.topics, author=draft.author,
         url=draft.url)
-    if found := _first(exclude, reading):
+    if found := first_found(exclude, reading):
         return Ruling(Take.EXCLUDE, f"excluded by {found}")
-    if include and not _first(include, reading) and not (draft.pointer and _may_yet(include)):
-        named = ", ".join(f'"{rule}"' for rule in include[:MOST_NAMED]) + (", …" if len(include) > MOST_NAMED else "")
-        return Ruling(Take.EXCLUDE, f"not included: none of the rules {named} is found in it")
-    if found := _first(hold, reading):
+    if include and not first_found(include, reading) and not (draft.pointer and _may_yet(include)):
+        return Ruling(Take.EXCLUDE, f"not included: {none_found(include)}")
+    if found := first_found(hold, reading):
         return Ruling(Take.HOLD, f"held by {found}")
     return TAKEN
-
-
-def _first(rules: Sequence[str], reading: Reading) -> str:
-    """The first rule that is found, in words, "" where none is."""
-    for rule in rules:
-        pattern = parse_rule(rule)
-        if (place := pattern.where(reading)) is not None:
-            return _in_words(pattern, place)
-    return ""
-
-
-def _in_words(pattern: Pattern, place: Field) -> str:
-    where = {Field.TOPIC: "among its topics", Field.URL: "in its address"}.get(place, f"in its {place.value}")
-    return f'the rule "{pattern.written}", found {where}'
 
 
 def _may_yet(include: Sequence[str]) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.model.deliveries import DeliveryState, Fill, LiveDelivery, PersonFacts
 from pipeline.model.newsletters import Window
-from pipeline.model.selection import Candidate, Rules, Selection, select
+from pipeline.model.selection import Candidate, Correction, Rules, Selection, select
 
 IN_FLIGHT = "another digest is being handed over to this person right now; these articles are in the next one"
 NEWER = "a newer digest covers these articles"
 NOTHING_LATER = "everything up to here was delivered before"
 TOO_EARLY = "subscribed after these articles came in"
 NOTHING_NEW = "no article in this person's window"
+NO_TOPICS = "nothing about the topics that this person picked"
 TOO_FEW = "fewer articles than min_articles; they are in the next one"
 BEYOND = "this person's window reaches further back than this digest; the next one covers it"
 
@@ -28,6 +29,14 @@ class DigestFacts:
     rules: Rules
     candidates: Sequence[Candidate]
     cancelled: str = ""    # the reason, or "" where it goes out
+    corrections: Sequence[Correction] = ()
+    room: int = 0          # bytes of HTML that a mail has for articles and corrections; 0: not known
+    languages: Collection[str] = ("",)   # in which it is frozen; "": the newsletter's
+
+    @property
+    def asked(self) -> set[int]:
+        """The articles of which it must be known who was told them."""
+        return {c.id for c in self.candidates if c.told} | {c.article_id for c in self.corrections}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Verdict:
     reason: str = ""
     covered: bool = False
     supersedes: LiveDelivery | None = None
+    language: str = ""       # of their copy
 
     def row(self, selection_id: int = 0) -> Fill:
         state = DeliveryState.QUEUED if self.selection else DeliveryState.EXCLUDED
@@ -59,13 +69,22 @@ def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:
     reason = _left_out(person, digest, window)
     if reason:
         return Verdict(person, window, reason=reason)
-    selection = select(digest.candidates, window, digest.rules, start_seq=person.start_seq)
+    corrections = [c for c in digest.corrections if 0 < person.told.get(c.article_id, 0) < c.revision]
+    room = max(1, digest.room - sum(c.size for c in corrections)) if digest.room else 0
+    selection = select(digest.candidates, window, digest.rules, told=person.told, topics=person.topics, room=room)
+    all_topics = selection
+    if person.topics and len(selection.articles) < max(1, digest.rules.min_articles):
+        all_topics = select(digest.candidates, window, digest.rules, told=person.told)
+    # nothing of it was for this person: the window counts as read, or it would grow for ever
     if not selection.articles:
-        # nothing of it was for this person: the window counts as read, or it would grow for ever
-        return Verdict(person, window, reason=NOTHING_NEW, covered=person.live is None)
-    if len(selection.articles) < digest.rules.min_articles:
+        reason = NO_TOPICS if all_topics.articles else NOTHING_NEW
+        return Verdict(person, window, reason=reason, covered=person.live is None)
+    # whoever picked few topics must not wait for ever
+    if len(all_topics.articles) < digest.rules.min_articles:
         return Verdict(person, window, reason=TOO_FEW)
-    return Verdict(person, window, selection, supersedes=person.live)
+    selection = replace(selection, corrections=tuple(c.article_id for c in corrections))
+    language = person.language if person.language in digest.languages else ""
+    return Verdict(person, window, selection, supersedes=person.live, language=language)
 
 
 def _left_out(person: PersonFacts, digest: DigestFacts, window: Window) -> str:

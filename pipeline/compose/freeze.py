@@ -34,6 +34,7 @@ from pipeline.model.frozen import (
     literal,
     text_value,
 )
+from pipeline.model.pictures import IN_WORDS, Pictures
 from pipeline.model.room import MOST_HTML, room, sizes
 from pipeline.render.cut import Cut, Markers, shell_problems
 from pipeline.render.inline import inline
@@ -71,12 +72,13 @@ class Content:
 def content_of(
     articles: Iterable[Article], page: DigestPage, *, groups: Sequence[GroupView] = (),
     corrections: Iterable[Article] = (), notes: Mapping[int, tuple[str, str]] | None = None,
-    text_of: TextOf = text_with_links,
+    text_of: TextOf = text_with_links, pictures: Pictures = IN_WORDS,
 ) -> Content:
-    """`notes`: the operator's words on articles, (sanitised HTML, plain text) by the article's id."""
+    """`notes`: the operator's words on articles, (sanitised HTML, plain text) by the article's id. `pictures`: what was
+    gathered before (compose/pictures); nothing is fetched and no file read here."""
     listed = list(articles)
     said = notes or {}
-    views = views_of(listed, page, text_of=text_of)
+    views = views_of(listed, page, text_of=text_of, pictures=pictures)
     plain = {a.id: plain_view(a, public_url=page.public_url) for a in listed}
     return Content(
         [with_note(v, *said[v.id]) if v.id in said else v for v in views],
@@ -108,9 +110,10 @@ def freeze(template: DigestTemplate, page: DigestPage, content: Content, *, nonc
 
 
 def views_of(
-    articles: Iterable[Article], page: DigestPage, *, text_of: TextOf = text_with_links
+    articles: Iterable[Article], page: DigestPage, *, text_of: TextOf = text_with_links, pictures: Pictures = IN_WORDS
 ) -> list[ArticleView]:
-    return [article_view(a, public_url=page.public_url, text_of=text_of) for a in articles]
+    return [article_view(a, public_url=page.public_url, text_of=text_of, pictures=pictures.of(a.source),
+                         images=pictures.how(a.source)) for a in articles]
 
 
 def render_directly(

@@ -12,15 +12,17 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import MANUAL, Digest
 
 
-def page_for(config: Config, newsletter: Newsletter, digest: Digest) -> DigestPage:
-    """What the template may know."""
+def page_for(config: Config, newsletter: Newsletter, digest: Digest, language: str = "") -> DigestPage:
+    """What the template may know, the operator's introduction apart. `language`: "" is the newsletter's."""
     public_url = config.site.public_url
     archive_url = f"{public_url}/n/{newsletter.slug}/"
     return DigestPage(
-        site_title=config.site.title, public_url=public_url, language=config.site.language,
+        site_title=config.site.title, public_url=public_url,
+        language=language or newsletter.language or config.site.language,
         newsletter_slug=newsletter.slug, newsletter_title=newsletter.title, description=newsletter.description,
         digest_name=digest.name, digest_url=f"{archive_url}{digest.name}", archive_url=archive_url,
         date=local_date(config, digest), postal_address=config.site.postal_address or "",
+        feed_url=config.feed_url(newsletter),
     )
 
 
@@ -30,8 +32,8 @@ def letterhead(config: Config, newsletter: Newsletter, digest: Digest) -> Letter
                          hint="say who sends: [mail] sender = …")
     return Letterhead(
         sender_name=config.mail.sender_name, sender_address=config.mail.sender_address,
-        reply_to=config.mail.reply_to or "", subject=newsletter.subject, on_uncertain=newsletter.on_uncertain,
-        page=page_for(config, newsletter, digest), rules=newsletter.rules,
+        reply_to=config.mail.reply_to or "", subject=digest.edits.subject or newsletter.subject,
+        on_uncertain=newsletter.on_uncertain, page=page_for(config, newsletter, digest), rules=newsletter.rules,
     )
 
 

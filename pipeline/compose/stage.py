@@ -1,33 +1,34 @@
-"""compose: slot | window | choose | render and inline once | freeze | fill the ledger.
+"""compose: slot | draft | choose | render and inline once | freeze | fill the ledger.
 
 A slot makes one digest, whoever asks and however often. Until the freeze a digest is only a row that says "draft":
-a crash leaves it so, and the next run goes on from there. The freeze is one transaction. After it every batch is
-filled in a transaction of its own, and a batch without rows counts as waiting.
+a crash leaves it so, and the next run goes on from there. The freeze is one transaction, and takes nothing that the
+operator changed while it was being rendered. After it every batch is filled in a transaction of its own, and a batch
+without rows counts as waiting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from secrets import token_hex
+from typing import Any
 
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import DigestFacts, Verdict, decide_fill
-from pipeline.compose.freeze import content_of, freeze
-from pipeline.compose.settings import letterhead, page_for
+from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
+from pipeline.compose.press import Pressed, press, selection_subject
 from pipeline.config import Config, Newsletter
-from pipeline.errors import BroadsheetError, StoreError, TemplateError
+from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.drafts import HeldBy, SlotAction, decide_slot
 from pipeline.model.fragments import fragments
-from pipeline.model.frozen import Frozen
 from pipeline.model.letterhead import Letterhead
-from pipeline.model.newsletters import Digest, DigestStatus
+from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
 from pipeline.render.templates import Templates
-from pipeline.render.views import plain_view, preheader
-from pipeline.store import Connection, declared, deliveries, digests, meta, subscribers
+from pipeline.store import Connection, declared, deliveries, digests, drafts, meta, subscribers, told
 from pipeline.store.deliveries import Batch
 from pipeline.store.engine import Store
 from pipeline.store.subscribers import Audience
@@ -35,32 +36,89 @@ from pipeline.store.subscribers import Audience
 BATCH = 500
 """Deliveries filled in one transaction."""
 
+AGAIN = timedelta(minutes=5)
+"""How long after a preflight that held a digest it is looked at again; an edit or an approval does not wait."""
+
 TRIES = 3
-"""How often a digest is rendered anew because an article changed while it was being rendered."""
+"""How often a digest is rendered anew because something changed while it was being rendered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proofed:
+    """What a preflight says: its findings as they are stored, and why the digest must not go ("": it may)."""
+
+    findings: Sequence[Mapping[str, str]] = ()
+    holds: str = ""
+
+    @property
+    def stored(self) -> list[dict[str, str]]:
+        return [dict(one) for one in self.findings]
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What composing needs."""
+    """What composing needs. `prove` looks at what is about to be frozen (it belongs to a floor above)."""
 
     store: Store
     config: Config
     templates: Templates
+    darkroom: Darkroom
+    prove: Callable[[Pressed], Proofed] = lambda _pressed: Proofed()
 
 
-def compose(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, now: datetime) -> Digest:
-    """Make a slot's digest, or find it made. Returns it frozen, skipped (with the reason), or as it stood.
+def compose(
+    parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, now: datetime, late: str = ""
+) -> Digest:
+    """Make a slot's digest, or find it made. Returns it frozen, skipped (with the reason), held, or as it stood.
 
-    `audience` is a schedule's slug, "" for the people of every schedule. A template that can't be rendered holds the
-    digest and raises TemplateError: nobody is mailed.
+    `audience` is a schedule's slug, "" for the people of every schedule; `late` the reason why it is too late for this
+    slot, or "". A template that can't be rendered holds the digest and raises TemplateError: nobody is mailed.
     """
     with parts.store.write() as connection:
         newsletter_id = declared.newsletter_id(connection, newsletter.slug)
-        digest_id, status = digests.take_slot(
+        digest_id, _ = digests.take_slot(
             connection, newsletter_id, schedule=slot.schedule, nominal=slot.nominal, due_at=slot.due_at,
             audience=audience, now=now)
-    if status in (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD):
-        _freeze_or_skip(parts, newsletter, newsletter_id, digest_id, audience, now)
+    for _ in range(TRIES):
+        if _step(parts, newsletter, newsletter_id, digest_id, now, late):
+            with parts.store.read() as connection:
+                return digests.get(connection, digest_id)
+    raise StoreError(f"digest {digest_id}", f"it, or its articles, changed during each of {TRIES} renderings",
+                     hint="it is composed again at the next run", permanent=False)
+
+
+def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, now: datetime) -> Digest | None:
+    """Compose a slot's digest ahead of it, so that the operator may look at it and change it; None where there is
+    nothing to tell yet, or where it is there already.
+
+    What comes in from now on is for the next digest. A template that can't be rendered is said now, and not at the
+    slot: the draft is held, and tried again then.
+    """
+    with parts.store.read() as connection:
+        newsletter_id = declared.newsletter_id(connection, newsletter.slug)
+        known = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
+        if known is not None and (known.drafted_at is not None or known.status not in digests.OPEN):
+            return None
+        made_up = Digest(0, newsletter.slug, slot.schedule, slot.nominal, DigestStatus.DRAFT, slot.due_at, 0, now)
+        plan = choose(connection, newsletter_id, newsletter, audience, known or made_up, now)
+    if plan.empty:
+        return None
+    with parts.store.write() as connection:
+        digest_id, _ = digests.take_slot(
+            connection, newsletter_id, schedule=slot.schedule, nominal=slot.nominal, due_at=slot.due_at,
+            audience=audience, now=now)
+        if not drafts.begin(connection, digest_id, plan.reach.cut_seq, now):
+            return None
+        digest = digests.get(connection, digest_id)
+    pictures = gather_pictures(parts.darkroom, newsletter, plan.fresh, now)
+    try:
+        pressed = press(parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
+    except BroadsheetError as error:
+        _end(parts.store, digest, DigestStatus.HELD, str(error), HeldBy.ERROR)
+    else:
+        proofed = parts.prove(pressed)
+        with parts.store.write() as connection:
+            drafts.record_proof(connection, digest_id, proofed.findings, now)
     with parts.store.read() as connection:
         return digests.get(connection, digest_id)
 
@@ -80,77 +138,82 @@ def fill_batches(parts: Parts, now: datetime) -> int:
                     filled += 1
 
 
-def selection_subject(
-    templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article]
-) -> tuple[str, str]:
-    """(subject, preheader) for one selection. A subject that fails for these articles becomes the newsletter's title:
-    the digest is frozen by now, and a plain subject is better than no mail."""
-    by_id = {a.id: a for a in frozen if a.status is ArticleStatus.ACCEPTED}
-    views = [plain_view(by_id[i], public_url=head.page.public_url) for i in selection.ids if i in by_id]
+def _step(
+    parts: Parts, newsletter: Newsletter, newsletter_id: int, digest_id: int, now: datetime, late: str
+) -> bool:
+    """Bring a digest as far as it can go now; False where something changed under the work, and it is to be done again.
+    """
+    with parts.store.read() as connection:
+        digest = digests.get(connection, digest_id)
+        review = newsletter.review
+        action, reason = decide_slot(
+            digest.status, digest.held_by, approved=digest.approved_at is not None, late=late, now=now,
+            due_at=digest.due_at,
+            needs_word=review is not None and review.silence == "hold" and digest.schedule != MANUAL)
+        if action in (SlotAction.NOTHING, SlotAction.WAIT) or _just_looked_at(digest, now):
+            return True
+        plan = choose(connection, newsletter_id, newsletter, digest.audience, digest, now)
+    if action is SlotAction.SKIP:
+        return _end(parts.store, digest, DigestStatus.SKIPPED, reason)
+    if plan.empty:
+        return _end(parts.store, digest, DigestStatus.SKIPPED, plan.empty)
+    if action is SlotAction.HOLD:
+        return _hold(parts.store, digest, plan, reason, now)
+    pictures = gather_pictures(parts.darkroom, newsletter, plan.fresh, now)
     try:
-        subject = templates.subject(head.subject, page=head.page, articles=views) if views else ""
-    except TemplateError:
-        subject = ""
-    return subject or head.page.newsletter_title, preheader(views)
+        pressed = press(
+            parts.templates, parts.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
+    except BroadsheetError as error:
+        _end(parts.store, digest, DigestStatus.HELD, str(error), HeldBy.ERROR)
+        raise
+    proofed = parts.prove(pressed)
+    if proofed.holds and not digest.edits.anyway:
+        return _end(parts.store, digest, DigestStatus.HELD, proofed.holds, HeldBy.PREFLIGHT,
+                    findings=proofed.stored, proofed_at=now)
+    with parts.store.write() as connection:
+        meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
+        told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
+        same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
+        return same and _commit(connection, digest, pressed, proofed, now)
 
 
-def _freeze_or_skip(
-    parts: Parts, newsletter: Newsletter, newsletter_id: int, digest_id: int, audience: str, now: datetime
-) -> None:
-    rules = newsletter.rules
-    for _ in range(TRIES):
-        with parts.store.read() as connection:
-            digest = digests.get(connection, digest_id)
-            plan = choose(connection, newsletter_id, audience, rules, digest_id)
-        if plan.empty:
-            _end(parts.store, digest_id, DigestStatus.SKIPPED, plan.empty)
-            return
-        head = letterhead(parts.config, newsletter, digest)
-        nonce = token_hex(8)
-        try:
-            template = parts.templates.digest(newsletter.template)
-            page = page_for(parts.config, newsletter, digest)
-            frozen = freeze(template, page, content_of(plan.fresh, page), nonce=nonce)
-            start, start_seq = next(iter(plan.people))
-            _try_subject(parts.templates, head, plan.selection(start, start_seq, rules), plan.fresh)
-        except BroadsheetError as error:
-            _end(parts.store, digest_id, DigestStatus.HELD, str(error))
-            raise
-        with parts.store.write() as connection:
-            meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
-            if digests.unchanged(connection, plan.fresh):
-                _commit(connection, digest_id, plan, frozen, head, nonce, now)
-                return
-    raise StoreError(f"digest {digest_id}", f"its articles changed during each of {TRIES} renderings",
-                     hint="it is composed again at the next run", permanent=False)
+def _just_looked_at(digest: Digest, now: datetime) -> bool:
+    """Whether the preflight held it a moment ago: it asks servers, and takes a while."""
+    return (digest.held_by == HeldBy.PREFLIGHT and digest.approved_at is None and digest.proofed_at is not None
+            and now - digest.proofed_at < AGAIN)
 
 
-def _try_subject(
-    templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article]
-) -> None:
-    """Try the subject before the freeze, while holding the digest is still possible."""
-    by_id = {a.id: a for a in frozen}
-    views = [plain_view(by_id[i], public_url=head.page.public_url) for i in selection.ids]
-    if views:
-        templates.subject(head.subject, page=head.page, articles=views)
+def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) -> bool:
+    """Wait for the operator's word on what there is now; what comes in later is for the next digest."""
+    with store.write() as connection:
+        held = digests.change(connection, digest.id, DigestStatus.HELD, reason=reason, held_by=HeldBy.SILENCE,
+                              version=digest.version)
+        if held:
+            drafts.begin(connection, digest.id, plan.reach.cut_seq, now)
+        return held
 
 
 def _commit(
-    connection: Connection, digest_id: int, plan: Plan, frozen: Frozen, head: Letterhead, nonce: str, now: datetime
-) -> None:
-    """The freeze: content, audience and batches in one transaction."""
-    due_at = digests.get(connection, digest_id).due_at
-    digests.change(connection, digest_id, DigestStatus.DRAFT)  # one that was held: what was wrong has been put right
+    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime
+) -> bool:
+    """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
+    any more."""
+    plan, head = pressed.plan, pressed.head
     people = list(subscribers.audience_ids(connection, plan.audience))
     moved = digests.change(
-        connection, digest_id, DigestStatus.FROZEN, from_seq=plan.reach.from_seq, cut_seq=plan.reach.cut_seq,
-        public_from_seq=plan.reach.public_from_seq, capped=plan.capped, audience_seq=plan.audience.audience_seq,
-        selected=len(people), nonce=nonce, settings=head.to_json(), frozen_at=now,
-        notes=[*plan.notes, *(f"article {note.article_id}: {note.reason}" for note in frozen.notes)],
+        connection, digest.id, DigestStatus.FROZEN, version=digest.version, from_seq=plan.reach.from_seq,
+        cut_seq=plan.reach.cut_seq, public_from_seq=plan.reach.public_from_seq, capped=plan.capped,
+        audience_seq=plan.audience.audience_seq, selected=len(people),
+        nonce=next(one.nonce for one in pressed.frozen.values()), settings=head.to_json(), frozen_at=now,
+        notes=list(pressed.notes), findings=proofed.stored, proofed_at=now,
     )
-    if moved:  # else another process froze it first, and what it froze stands
-        digests.store_content(connection, digest_id, plan.chosen, fragments(frozen))
-        deliveries.add_batches(connection, digest_id, due_at, people, BATCH)
+    if moved:
+        digests.store_content(
+            connection, digest.id, plan.chosen, {lang: fragments(one) for lang, one in pressed.frozen.items()},
+            scores=plan.scores, corrections=[correction for _, correction in plan.corrections])
+        deliveries.add_batches(connection, digest.id, digest.due_at, people, BATCH)
+        drafts.pass_over(connection, digest, digest.name)
+    return moved
 
 
 def _fill(connection: Connection, templates: Templates, batch: Batch, now: datetime) -> None:
@@ -158,35 +221,46 @@ def _fill(connection: Connection, templates: Templates, batch: Batch, now: datet
     facts = digests.facts(connection, batch.digest_id)
     head = Letterhead.from_json(facts.settings)
     frozen = digests.frozen_articles(connection, batch.digest_id)
-    told = [article for article, _ in frozen]
+    articles = [article for article, _ in frozen]
     # what was taken down since the freeze is told to nobody; an earlier telling of it counts all the same
     frozen = [(article, how) for article, how in frozen if article.status is ArticleStatus.ACCEPTED or not how.fresh]
     digest_facts = DigestFacts(
         from_seq=facts.from_seq, cut_seq=facts.cut_seq, capped=facts.capped, rules=head.rules,
-        candidates=[how for _, how in frozen],
+        candidates=[how for _, how in frozen], corrections=digests.frozen_corrections(connection, batch.digest_id),
+        room=head.room, languages=digests.languages(connection, batch.digest_id),
         cancelled=(digest.reason or "by the operator") if digest.status is DigestStatus.CANCELLED else "",
     )
     audience = Audience(facts.newsletter_id, facts.audience, facts.audience_seq)
-    verdicts = [decide_fill(person, digest_facts) for person in deliveries.people(connection, batch, audience)]
-    ids = _selections(connection, templates, head, batch.digest_id, verdicts, told)
-    rows = [v.row(ids[v.selection.ids, v.selection.more] if v.selection else 0) for v in verdicts]
+    people = deliveries.people(connection, batch, audience)
+    if digest_facts.asked:
+        known = told.told_by(connection, digest_facts.asked, batch.first_id, batch.last_id)
+        people = [replace(person, told=known.get(person.subscription_id, {})) for person in people]
+    verdicts = [decide_fill(person, digest_facts) for person in people]
+    ids = _selections(connection, templates, head, batch.digest_id, verdicts, articles)
+    rows = [v.row(ids[v.language, v.selection] if v.selection else 0) for v in verdicts]
     deliveries.fill(connection, batch, rows, now)
 
 
 def _selections(
     connection: Connection, templates: Templates, head: Letterhead, digest_id: int, verdicts: Sequence[Verdict],
-    told: Sequence[Article],
-) -> dict[tuple[tuple[int, ...], int], int]:
-    """Store each distinct selection once; in a fixed order, so that two fills at once don't wait for each other."""
-    distinct = {(v.selection.ids, v.selection.more): v.selection for v in verdicts if v.selection}
+    articles: Sequence[Article],
+) -> dict[tuple[str, Selection], int]:
+    """Store each distinct selection once in each language; in a fixed order, so that two fills at once don't wait for
+    each other."""
+    distinct = {(v.language, v.selection): head.arranged(v.selection) for v in verdicts if v.selection}
     ids = {}
-    for key in sorted(distinct):
-        subject, preheader = selection_subject(templates, head, distinct[key], told)
-        ids[key] = digests.ensure_selection(
-            connection, digest_id, article_ids=key[0], more=key[1], subject=subject, preheader=preheader)
+    for language, selection in sorted(distinct, key=lambda one: (one[0], one[1].ids, one[1].groups, one[1].more,
+                                                                 one[1].corrections)):
+        subject, preheader = selection_subject(templates, head, selection, articles)
+        ids[language, selection] = digests.ensure_selection(
+            connection, digest_id, distinct[language, selection], more=selection.more, subject=subject,
+            preheader=preheader, language=language)
     return ids
 
 
-def _end(store: Store, digest_id: int, status: DigestStatus, reason: str) -> None:
+def _end(
+    store: Store, digest: Digest, status: DigestStatus, reason: str, held_by: str = "", **values: Any
+) -> bool:
     with store.write() as connection:
-        digests.change(connection, digest_id, status, reason=reason)
+        return digests.change(
+            connection, digest.id, status, reason=reason, held_by=held_by, version=digest.version, **values)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.model.subscribers import Vantage
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -15,15 +17,17 @@ class Reach:
     cut_seq: int
 
 
-def decide_reach(people: Mapping[tuple[int, int], int], cut_seq: int) -> Reach:
-    """The reach of a digest for these people: (where a window starts, where the subscription started) -> how many.
+def decide_reach(people: Mapping[Vantage, int], cut_seq: int) -> Reach:
+    """The reach of a digest for these people: where they stand -> how many. Whoever came after the cut counts for
+    nothing: it is not for them.
 
     It goes back to the oldest window, so that nobody misses anything. The web page starts where most people's
     windows do (on a tie the older one): one person who has been unreachable for weeks must not fill it with old news.
     """
     starts: dict[int, int] = {}
-    for (start, _), number in people.items():
-        starts[start] = starts.get(start, 0) + number
+    for who, number in people.items():
+        if who.start < cut_seq:
+            starts[who.start] = starts.get(who.start, 0) + number
     if not starts:
         return Reach(cut_seq, cut_seq, cut_seq)
     most = max(starts.values())

@@ -31,6 +31,7 @@ from pipeline.config.shape import (
     NewsletterSchedule,
     Operator,
     Paths,
+    Preflight,
     Publish,
     Site,
     Smtp,
@@ -40,10 +41,12 @@ from pipeline.config.shape import (
 )
 from pipeline.config.values import FOREVER, nearest, say_span
 from pipeline.errors import ConfigError, UsageError
+from pipeline.model.feeds import RSS_FILE
 
 __all__ = [
     "FOREVER", "MASK", "STARTER", "Collect", "Config", "Feed", "Mail", "Newsletter", "NewsletterSchedule", "Operator",
-    "Paths", "Publish", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest", "say_span",
+    "Paths", "Preflight", "Publish", "Site", "Smtp", "Source", "Store", "Web", "load", "load_text", "nearest",
+    "say_span",
 ]
 
 STARTER = Path(__file__).with_name("starter.toml")
@@ -65,6 +68,7 @@ class Config:
     web: Web
     collect: Collect
     publish: Publish
+    preflight: Preflight
     operator: Operator | None
     private_sources: frozenset[str]   # slugs: their addresses hold a secret, or lead inside, and are shown to no reader
     warnings: tuple[str, ...]   # what is allowed and probably not meant, like problems: "line 9: …"
@@ -77,6 +81,17 @@ class Config:
     def feeds_url(self) -> str:
         """Where the feeds folder is served, without a slash at the end."""
         return self.publish.url.rstrip("/") or f"{self.site.public_url}/feeds"
+
+    @property
+    def feed_folders(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Of every feed, those of newsletters too: its folder below feeds/, and those it had."""
+        found = [(feed.slug, feed.former) for feed in self.feeds]
+        return found + [(folders[0], folders[1:]) for n in self.newsletters if (folders := n.feed_folders)]
+
+    def feed_url(self, newsletter: Newsletter) -> str:
+        """Where feed readers find a newsletter's digests; "" where they don't."""
+        folders = newsletter.feed_folders
+        return f"{self.feeds_url}/{folders[0]}/{RSS_FILE}" if folders else ""
 
     def source(self, slug: str) -> Source:
         return _named("source", slug, self.sources)
@@ -115,7 +130,8 @@ def load_text(text: str, path: Path, env: Mapping[str, str] | None = None) -> Co
     return Config(
         path=path, site=shaped.site, store=shaped.store, paths=shaped.paths, sources=shaped.sources,
         feeds=shaped.feeds, newsletters=shaped.newsletters, mail=shaped.mail, web=shaped.web,
-        collect=shaped.collect, publish=shaped.publish, operator=shaped.operator, warnings=problems.warnings(),
+        collect=shaped.collect, publish=shaped.publish, preflight=shaped.preflight,
+        operator=shaped.operator, warnings=problems.warnings(),
         private_sources=_private_sources(written, shaped.sources),
     )
 

@@ -16,11 +16,12 @@ from pipeline.config.problems import Problems, spell, value_at
 from pipeline.config.secrets import has_place, literal_password
 from pipeline.config.values import is_loopback, nearest, split_listen
 from pipeline.errors import UsageError
+from pipeline.model.feeds import NEWSLETTERS
 from pipeline.schedules import check_zone, parse_schedule
 
 VERSION = 1
 MANUAL = "manual"  # the slot of a digest made by hand
-RESERVED = ("sitemaps",)  # below feeds/
+RESERVED = ("sitemaps", NEWSLETTERS)  # below feeds/
 KINDS = ("sources", "feeds", "newsletters")
 FOR_ADDRESSES = ("selector", "full_text", "allow_networks")
 SMALLEST_NETWORK = {4: 8, 6: 16}  # prefix lengths; anything wider is nearly the whole Internet

@@ -9,9 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, model_validator
+from pydantic import Field, SecretStr, StrictInt, model_validator
 
+from pipeline.config.preflight import Preflight
 from pipeline.config.secrets import MASK
+from pipeline.config.table import Table
 from pipeline.config.values import (
     Address,
     Backlog,
@@ -38,6 +40,7 @@ from pipeline.config.values import (
     split_mailbox,
 )
 from pipeline.model.articles import Images, Show
+from pipeline.model.feeds import NEWSLETTERS
 from pipeline.model.runs import CatchUp
 from pipeline.model.selection import Group, Order, Rules
 from pipeline.model.sources import SourceKind
@@ -47,12 +50,6 @@ PORTS = {"none": 25, "starttls": 587, "implicit": 465}
 SUBJECT = ("{% if articles|length > 1 %}{{ words.subject|fill(title=articles[0].title, count=articles|length - 1) }}"
            "{% else %}{{ articles[0].title }}{% endif %}")
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-
-
-class Table(BaseModel):
-    """A table of the config. Errors never repeat what was written: `check` decides what may be shown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Site(Table):
@@ -240,7 +237,13 @@ class Newsletter(Table):
     when_empty: Annotated[Literal["skip"], one_of("skip")] = "skip"
     on_uncertain: Annotated[Literal["leave", "resend"], one_of("leave", "resend")] = "leave"
     schedules: tuple[NewsletterSchedule, ...] = ()
+    feed: Flag = True                      # its digests can be read in feed readers, too
     former: tuple[Slug, ...] = ()
+
+    @property
+    def feed_folders(self) -> tuple[str, ...]:
+        """Where its feed lies below feeds/: under its slug, then under its former ones. Empty where it has none."""
+        return tuple(f"{NEWSLETTERS}/{slug}" for slug in (self.slug, *self.former)) if self.feed else ()
 
     @property
     def rules(self) -> Rules:
@@ -361,6 +364,7 @@ class Document(Table):
     web: Web = Web()
     collect: Collect = Collect()
     publish: Publish = Publish()
+    preflight: Preflight = Preflight()
     operator: Operator | None = None
 
     @model_validator(mode="before")
@@ -372,6 +376,6 @@ class Document(Table):
 
 __all__ = [
     "Collect", "Document", "Feed", "FeedPodcast", "FeedSelect", "Mail", "Newsletter", "NewsletterSchedule",
-    "NewsletterSelect", "Operator", "Paths", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source", "Store",
-    "Table", "Web",
+    "NewsletterSelect", "Operator", "Paths", "Preflight", "Publish", "PublishS3", "Review", "Site", "Smtp", "Source",
+    "Store", "Table", "Web",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pipeline.deliver.transport import Envelope
 from pipeline.mail.message import HeaderFields, Mailbox, message_chunks
-from pipeline.mail.tokens import UNSUBSCRIBE, Keyring
+from pipeline.mail.tokens import PREFERENCES, UNSUBSCRIBE, Keyring
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import Arrangement, Frozen
 from pipeline.model.letterhead import Letterhead
@@ -26,7 +26,7 @@ class Letter:
 
     uid: str
     head: Letterhead
-    frozen: Frozen
+    frozen: Mapping[str, Frozen]             # by language; "": the newsletter's
     date: datetime                           # the freeze: a retry repeats it
     selections: Mapping[int, Row[Any]]
 
@@ -39,30 +39,40 @@ class Letter:
         selection = self.selections[claimed.selection_id]
         return self.personal(
             keyring, claimed.subscription_id, claimed.address, claimed.confirmed_at, subject=selection.subject,
-            article_ids=selection.article_ids, preheader=selection.preheader, more=selection.more)
+            shown=shown_in(selection),
+            preheader=selection.preheader, more=selection.more, language=selection.language)
 
     def personal(
         self, keyring: Keyring, subscription_id: int, address: str, confirmed_at: datetime | None, *, subject: str,
-        article_ids: Sequence[int], preheader: str, more: int, unsubscribe_url: str = "",
+        shown: Arrangement, preheader: str, more: int, language: str = "", unsubscribe_url: str = "",
+        preferences_url: str = "",
     ) -> tuple[Envelope, list[bytes]]:
-        """`unsubscribe_url` is the person's own signed one where it is not given."""
+        """`unsubscribe_url` and `preferences_url` are the person's own signed ones where they are not given."""
         page = self.head.page
-        own_url = f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, str(subscription_id))}"
-        unsubscribe_url = unsubscribe_url or own_url
+        spoken = language or page.language
+        who = str(subscription_id)
+        unsubscribe_url = unsubscribe_url or f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, who)}"
+        preferences_url = preferences_url or f"{page.public_url}/p/{keyring.sign(PREFERENCES, who)}"
         envelope = self.envelope(keyring, subscription_id, address)
         host = urlsplit(page.public_url).hostname or "localhost"
         fields = HeaderFields(
             sender=Mailbox(self.head.sender_address, self.head.sender_name), to=address, subject=subject,
-            date=self.date, message_id=envelope.message_id, language=page.language, reply_to=self.head.reply_to,
+            date=self.date, message_id=envelope.message_id, language=spoken, reply_to=self.head.reply_to,
             list_id=f"{page.newsletter_slug}.{host}", list_name=page.newsletter_title,
             unsubscribe=(unsubscribe_url,), archive_url=page.archive_url,
         )
         values = {
-            "unsubscribe_url": unsubscribe_url, "preferences_url": "", "address": address, "preheader": preheader,
-            "since": format_date(confirmed_at, page.language) if confirmed_at else "",
-            **Arrangement(tuple(article_ids)).values(more=more),
+            "unsubscribe_url": unsubscribe_url, "preferences_url": preferences_url, "address": address,
+            "preheader": preheader,
+            "since": format_date(confirmed_at, spoken) if confirmed_at else "",
+            **self.head.values(shown, more),
         }
-        return envelope, message_chunks(fields, self.frozen, article_ids, values)
+        return envelope, message_chunks(fields, self.frozen[language], shown, values)
+
+
+def shown_in(selection: Row[Any]) -> Arrangement:
+    """What a stored selection shows."""
+    return Arrangement(tuple(selection.article_ids), tuple(selection.groups), tuple(selection.corrections))
 
 
 @dataclass(slots=True)
@@ -91,8 +101,7 @@ class Letters:
     def _load(self, digest_id: int) -> Letter:
         with self.store.read() as connection:
             facts = digests.facts(connection, digest_id)
-            return Letter(
-                facts.uid, Letterhead.from_json(facts.settings),
-                thaw(digests.fragment_rows(connection, digest_id), facts.nonce), facts.frozen_at,
-                digests.selection_rows(connection, digest_id),
-            )
+            frozen = {language: thaw(digests.fragment_rows(connection, digest_id, language), facts.nonce)
+                      for language in digests.languages(connection, digest_id)}
+            return Letter(facts.uid, Letterhead.from_json(facts.settings), frozen, facts.frozen_at,
+                          digests.selection_rows(connection, digest_id))

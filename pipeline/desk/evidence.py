@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from pipeline.app import App
 from pipeline.audience.addresses import read_address
+from pipeline.compose.choose import LOOK_BACK
+from pipeline.compose.wanted import unwanted
 from pipeline.config import Newsletter, nearest
 from pipeline.desk.lying import documents_named
 from pipeline.desk.why import (
@@ -22,6 +27,7 @@ from pipeline.model.articles import Article
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus, Window
+from pipeline.model.selection import Order
 from pipeline.model.subscribers import Subscription
 from pipeline.publish import volumes
 from pipeline.publish.documents import articles_of, hidden_by
@@ -31,6 +37,7 @@ from pipeline.store import (
     articles,
     declared,
     digests,
+    drafts,
     feed_entries,
     feeds,
     ledger,
@@ -39,6 +46,7 @@ from pipeline.store import (
     revisions,
     similar,
     subscribers,
+    told,
 )
 from pipeline.store.subscribers import Audience
 
@@ -57,14 +65,14 @@ def gather(app: App, article: Article, *, newsletter: str = "", address: str = "
     feeds = tuple(_feed(app, article, feed.slug) for feed in app.config.feeds)
     with app.store.read() as connection:
         siblings = articles.siblings(connection, [article.story], meta.counter(connection, meta.ACCEPTED))
-        told = tuple(_newsletter(connection, article, one) for one in wanted)
+        in_each = tuple(_newsletter(connection, article, one, app.now()) for one in wanted)
         people = _people(app, connection, article, newsletter, address) if address else ()
         changes = tuple(RevisionFacts(r.number, r.at, r.changed)
                         for r in revisions.of_article(connection, article.id) if r.number > 1)
         alike = tuple(_likeness(article, pair) for pair in similar.of_article(connection, article.id, MOST_ALIKE))
     return Facts(
         article=article, zone=app.config.site.timezone, now=app.now(), siblings=tuple(siblings), feeds=feeds,
-        newsletters=told, people=people,
+        newsletters=in_each, people=people,
         source_removed=article.source not in {s.slug for s in app.config.sources}, revisions=changes,
         likenesses=alike,
     )
@@ -125,17 +133,28 @@ def _feed(app: App, article: Article, slug: str) -> FeedFacts:
     return FeedFacts(slug, feed.rules, place, len(ids), teller.title if teller else "", folder, position > 0)
 
 
-def _newsletter(connection: Connection, article: Article, newsletter: Newsletter) -> NewsletterFacts:
+def _newsletter(
+    connection: Connection, article: Article, newsletter: Newsletter, now: datetime
+) -> NewsletterFacts:
     newsletter_id = declared.newsletter_id(connection, newsletter.slug)
     reach = digests.audience_reach(connection, Audience(newsletter_id, "", meta.counter(connection, meta.EVENTS)))
     stood = [row for row in digests.sent_in(connection, article.id) if row.newsletter == newsletter.slug]
     return NewsletterFacts(
         newsletter.slug, newsletter.rules,
-        tuple(DigestFacts(digests.get(connection, row.digest_id).name, DigestStatus(row.status), row.reason)
-              for row in stood),
-        waiting=sum(number for (start, _), number in reach.items() if 0 < article.accepted_seq > start),
+        tuple(_digest(connection, article, row) for row in stood),
+        unwanted=unwanted(article, newsletter.rules),
+        dropped=drafts.dropped_stories(connection, newsletter_id, None, now - LOOK_BACK).get(article.story, ""),
+        waiting=sum(number for who, number in reach.items() if 0 < article.accepted_seq > who.start),
         people=sum(reach.values()),
     )
+
+
+def _digest(connection: Connection, article: Article, row: Row[tuple[object, ...]]) -> DigestFacts:
+    head = Letterhead.from_json(digests.settings(connection, row.digest_id))
+    how = next(how for _, how in digests.frozen_articles(connection, row.digest_id) if how.id == article.id)
+    points = digests.scores(connection, row.digest_id).get(article.id, {})
+    return DigestFacts(digests.get(connection, row.digest_id).name, DigestStatus(row.status), row.reason, how.rank,
+                       points if head.rules.order is Order.SCORE else {})
 
 
 def _people(
@@ -159,11 +178,13 @@ def _person(
         schedule=subscription.schedule, start_seq=subscription.start_seq,
         next_from=ledger.window_start(connection, subscription.id),
         rules=app.config.newsletter(subscription.newsletter).rules, suppressed=suppressed,
-        deliveries=tuple(_delivery(connection, article, row) for row in rows),
+        deliveries=tuple(_delivery(connection, article, subscription, row) for row in rows),
     )
 
 
-def _delivery(connection: Connection, article: Article, row: Row[tuple[object, ...]]) -> DeliveryFacts:
+def _delivery(
+    connection: Connection, article: Article, subscription: Subscription, row: Row[tuple[object, ...]]
+) -> DeliveryFacts:
     window = Window(row.from_seq, row.cut_seq)
     facts = DeliveryFacts(digests.get(connection, row.digest_id).name, DeliveryState(row.state), row.reason, window,
                           row.changed_at, covered=row.covered)
@@ -173,6 +194,8 @@ def _delivery(connection: Connection, article: Article, row: Row[tuple[object, .
     if row.selection_id:
         chosen = tuple(digests.selection_rows(connection, row.digest_id)[row.selection_id].article_ids)
     head = Letterhead.from_json(digests.settings(connection, row.digest_id))
-    return DeliveryFacts(
-        facts.digest, facts.state, facts.reason, window, facts.at, chosen,
-        [how for _, how in digests.frozen_articles(connection, row.digest_id)], head.rules, facts.covered)
+    hows = [how for _, how in digests.frozen_articles(connection, row.digest_id)]
+    known = told.told_by(connection, {how.id for how in hows if how.told}, row.subscription_id, row.subscription_id,
+                         upto_seq=row.from_seq)
+    return replace(facts, chosen=chosen, candidates=hows, rules=head.rules, told=known.get(row.subscription_id, {}),
+                   room=head.room, topics=subscription.topics)

@@ -82,9 +82,9 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding(area, f"{source.folder} can't be read by this account", Verdict.PROBLEM)
         else:
             yield Finding(area, f"{source.folder} can be read")
-    if config.feeds and isinstance(config.paths.feeds, Path):
+    if config.feed_folders and isinstance(config.paths.feeds, Path):
         yield _writable("feeds", config.paths.feeds)
-    elif config.feeds:
+    elif config.feed_folders:
         yield _bucket(config)
     if config.publish.hub:
         yield _hub(config)

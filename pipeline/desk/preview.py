@@ -1,4 +1,4 @@
-"""preview: the exact bytes of the next send, for one person, with nothing written to the database.
+"""preview: the exact bytes of the next send, for one person, with nothing written but what is known of pictures.
 
     plan (one reading transaction) | freeze in memory | that person's verdict and selection | message
 
@@ -8,69 +8,26 @@ the nonce (the MIME boundary), the Date, and the digest's secret that the Messag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from email import message_from_bytes, policy
+from datetime import datetime, timedelta
 from secrets import token_hex
 
 from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import NOTHING_NEW, DigestFacts, decide_fill
-from pipeline.compose.freeze import content_of, freeze
-from pipeline.compose.settings import letterhead, page_for
-from pipeline.compose.stage import selection_subject
+from pipeline.compose.pictures.gather import gather_pictures
+from pipeline.compose.press import press
 from pipeline.config import Newsletter
-from pipeline.deliver.letters import Letter
-from pipeline.deliver.transport import Envelope
+from pipeline.deliver.letters import Letters, shown_in
+from pipeline.desk.sheet import MADE_UP, Reader, Sheet, sheet_of
 from pipeline.errors import UsageError
-from pipeline.model.articles import Article
 from pipeline.model.deliveries import LIVE, DeliveryState, LiveDelivery, PersonFacts
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
 from pipeline.model.subscribers import Subscription, SubscriptionStatus
-from pipeline.store import Connection, declared, ledger, subscribers
-
-MADE_UP = "reader@example.com"
-"""Whom a preview is for where nobody is named; their unsubscribe link belongs to nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Whom a message is made for."""
-
-    address: str
-    subscription_id: int = 0                  # 0: made up
-    confirmed_at: datetime | None = None
-    start: int = 0                            # where their window starts
-    start_seq: int = 0                        # where their subscription started
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A message with what it was made of."""
-
-    envelope: Envelope
-    eml: bytes
-    subject: str
-    articles: tuple[Article, ...]
-    more: int
-    notes: tuple[str, ...]
-
-    @property
-    def html(self) -> str:
-        return self._part("html")
-
-    @property
-    def text(self) -> str:
-        return self._part("plain")
-
-    def _part(self, kind: str) -> str:
-        message = message_from_bytes(self.eml, policy=policy.default)
-        body = message.get_body((kind,))
-        return str(body.get_content()).replace("\r\n", "\n") if body is not None else ""
+from pipeline.store import Connection, declared, digests, ledger, subscribers, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +42,34 @@ class Preview:
     nothing: str = ""
 
 
-def preview(app: App, newsletter: Newsletter, *, schedule: str = "", address: str = "") -> Preview:
+def preview(
+    app: App, newsletter: Newsletter, *, schedule: str = "", address: str = "", at: datetime | None = None
+) -> Preview:
     """The next digest of a schedule (the reader's own, else the default one) for `address`, or for somebody who has
-    the window that most people have. Raises UsageError where the address is not subscribed, TemplateError as the
-    freeze does."""
+    the window that most people have. `at`: the one whose slot is at that moment or the next after it; what was sent
+    by then is shown as it was sent. Raises UsageError where the address is not subscribed, TemplateError as the freeze
+    does."""
     with app.store.read() as connection:
         newsletter_id = known_id(connection, newsletter)
         subscription = _subscription(connection, newsletter_id, newsletter, address) if address else None
         wanted = schedule or (subscription.schedule if subscription else newsletter.default_schedule.slug)
-        due = app.config.schedule(newsletter.slug, wanted).times.next_after(app.now())
-        digest = draft(newsletter, Slot(wanted, due.nominal, due.due_at), app.now())
-        return _of_plan(app, connection, newsletter, digest, wanted, subscription)
+        moment = app.now() if at is None else at - timedelta(seconds=1)
+        due = app.config.schedule(newsletter.slug, wanted).times.next_after(moment)
+        slot = Slot(wanted, due.nominal, due.due_at)
+        digest = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
+    if digest is not None and digest.status not in digests.OPEN:
+        return _as_sent(app, digest, wanted, subscription)
+    if digest is None and due.due_at <= app.now():
+        reason = "nothing was made at that time: the program did not run, or had no such schedule"
+        return Preview(draft(newsletter, slot, app.now()), wanted, 0, Reader(address or MADE_UP), None, reason)
+    return _next(app, newsletter, digest or draft(newsletter, slot, app.now()), wanted, subscription)
 
 
 def preview_by_hand(app: App, newsletter: Newsletter, *, schedule: str = "") -> Preview:
     """What `compose` would make right now, for one schedule's people or for all."""
     now = app.now()
     slot = Slot(MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), now)
-    with app.store.read() as connection:
-        known_id(connection, newsletter)
-        return _of_plan(app, connection, newsletter, draft(newsletter, slot, now), schedule, None)
+    return _next(app, newsletter, draft(newsletter, slot, now), schedule, None)
 
 
 def known_id(connection: Connection, newsletter: Newsletter) -> int:
@@ -118,59 +83,80 @@ def draft(newsletter: Newsletter, slot: Slot, now: datetime) -> Digest:
 
 
 def make_sheet(
-    app: App, newsletter: Newsletter, digest: Digest, fresh: Sequence[Article], told: Sequence[Article],
-    selection: Selection, reader: Reader, *, mark: str = "", unsubscribe_url: str = "",
+    app: App, newsletter: Newsletter, digest: Digest, plan: Plan, selection: Selection, reader: Reader, *,
+    mark: str = "", unsubscribe_url: str = "", preferences_url: str = "",
 ) -> Sheet:
-    """Freeze in memory and write one person's message. `fresh` is what is rendered, `told` what subjects may name."""
-    templates = app.templates()
-    head = letterhead(app.config, newsletter, digest)
-    page = page_for(app.config, newsletter, digest)
-    frozen = freeze(templates.digest(newsletter.template), page, content_of(fresh, page), nonce=token_hex(8))
-    subject, preheader = selection_subject(templates, head, selection, told)
-    letter = Letter(token_hex(16), head, frozen, app.now(), {})
+    """Freeze a plan in memory and write one person's message. Pictures are fetched that were not yet."""
+    pictures = gather_pictures(app.darkroom(), newsletter, plan.fresh, app.now())
+    pressed = press(app.templates(), app.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
+    return sheet_of(app, pressed, selection, reader, mark=mark, unsubscribe_url=unsubscribe_url,
+                    preferences_url=preferences_url)
+
+
+def _as_sent(app: App, digest: Digest, audience: str, subscription: Subscription | None) -> Preview:
+    """What a digest that is frozen gave somebody; for nobody in particular what most people got."""
+    reader = Reader(MADE_UP)
+    if digest.frozen_at is None or digest.status is DigestStatus.CANCELLED:
+        reason = f"it was {digest.status}" + (f": {digest.reason}" if digest.reason else "")
+        return Preview(digest, audience, digest.selected, reader, None, reason)
+    with app.store.read() as connection:
+        known = {a.id: a for a, how in digests.frozen_articles(connection, digest.id) if how.fresh}
+        notes = tuple(digests.facts(connection, digest.id).notes)
+        if subscription is not None:
+            reader = _named(connection, subscription)
+            theirs = [r for r in ledger.of_subscription(connection, subscription.id) if r.digest_id == digest.id]
+            if not theirs or not theirs[0].selection_id:
+                nothing = (theirs[0].reason if theirs else "they were not selected") or "it is not sent yet"
+                return Preview(digest, audience, digest.selected, reader, None, nothing)
+            selection_id = theirs[0].selection_id
+        else:
+            selection_id = ledger.commonest_selection(connection, digest.id)
+    letter = Letters(app.store).get(digest.id)
+    if selection_id is None:
+        return Preview(digest, audience, digest.selected, reader, None, "nobody has a delivery of it yet")
+    row = letter.selections[selection_id]
     envelope, chunks = letter.personal(
-        app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
-        article_ids=selection.ids, preheader=preheader, more=selection.more, unsubscribe_url=unsubscribe_url)
-    by_id = {a.id: a for a in fresh}
-    notes = tuple(f"article {note.article_id} stands as its summary: {note.reason}" for note in frozen.notes)
-    return Sheet(envelope, b"".join(chunks), mark + subject, tuple(by_id[i] for i in selection.ids), selection.more,
-                 notes)
+        app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=row.subject,
+        shown=shown_in(row), preheader=row.preheader, more=row.more, language=row.language)
+    sheet = Sheet(envelope, b"".join(chunks), row.subject, tuple(known[i] for i in row.article_ids if i in known),
+                  row.more, notes)
+    return Preview(digest, audience, digest.selected, reader, sheet)
 
 
-def _of_plan(
-    app: App, connection: Connection, newsletter: Newsletter, digest: Digest, audience: str,
-    subscription: Subscription | None,
+def _next(
+    app: App, newsletter: Newsletter, digest: Digest, audience: str, subscription: Subscription | None
 ) -> Preview:
-    plan = choose(connection, known_id(connection, newsletter), audience, newsletter.rules)
+    with app.store.read() as connection:
+        plan = choose(connection, known_id(connection, newsletter), newsletter, audience, digest, app.now())
+        reader = _reader(connection, plan, subscription)
+        person = _facts(connection, subscription, plan) if subscription is not None else None
     people = sum(plan.people.values())
-    reader = _reader(connection, plan, subscription)
     nothing = plan.empty
     selection: Selection | None = None
-    if not nothing and subscription is not None:
-        selection, nothing = _for_person(connection, newsletter, plan, audience, subscription)
+    if not nothing and subscription is not None and person is not None:
+        selection, nothing = _for_person(newsletter, plan, audience, subscription, person)
     elif not nothing:
-        selection = plan.selection(reader.start, reader.start_seq, newsletter.rules)
+        selection = plan.selection(plan.most)
         nothing = "" if selection.articles else NOTHING_NEW
     if nothing or selection is None:
         return Preview(digest, audience, people, reader, None, nothing)
-    told = [article for article, _ in plan.chosen]
-    sheet = make_sheet(app, newsletter, digest, plan.fresh, told, selection, reader)
+    sheet = make_sheet(app, newsletter, digest, plan, selection, reader)
     return Preview(digest, audience, people, reader, sheet)
 
 
 def _for_person(
-    connection: Connection, newsletter: Newsletter, plan: Plan, audience: str, subscription: Subscription
+    newsletter: Newsletter, plan: Plan, audience: str, subscription: Subscription, person: PersonFacts
 ) -> tuple[Selection | None, str]:
     """(what they get, "") or (None, why they get nothing)."""
     if subscription.status is SubscriptionStatus.CONFIRMED and audience not in ("", subscription.schedule):
         return None, f'they are on the schedule "{subscription.schedule}", not on "{audience}"'
-    facts = DigestFacts(plan.reach.from_seq, plan.reach.cut_seq, plan.capped, newsletter.rules,
-                        [how for _, how in plan.chosen])
-    verdict = decide_fill(_facts(connection, subscription), facts)
+    facts = DigestFacts(plan.reach.from_seq, plan.reach.cut_seq, plan.capped, newsletter.rules, plan.candidates,
+                        corrections=[c for _, c in plan.corrections])
+    verdict = decide_fill(person, facts)
     return verdict.selection, verdict.reason
 
 
-def _facts(connection: Connection, subscription: Subscription) -> PersonFacts:
+def _facts(connection: Connection, subscription: Subscription, plan: Plan) -> PersonFacts:
     """What a fill would read of them at this moment."""
     live = None
     for row in ledger.of_subscription(connection, subscription.id):
@@ -181,18 +167,22 @@ def _facts(connection: Connection, subscription: Subscription) -> PersonFacts:
     return PersonFacts(
         subscription_id=subscription.id, confirmed=subscription.status is SubscriptionStatus.CONFIRMED,
         suppressed=subscribers.suppressed(connection, key), start_seq=subscription.start_seq,
-        covered_until=ledger.window_start(connection, subscription.id), live=live)
+        covered_until=ledger.window_start(connection, subscription.id), live=live, topics=subscription.topics,
+        language=subscription.language,
+        told=told.told_by(connection, plan.asked, subscription.id, subscription.id).get(subscription.id, {}))
 
 
 def _reader(connection: Connection, plan: Plan, subscription: Subscription | None) -> Reader:
     if subscription is not None:
-        return Reader(subscription.address, subscription.id, subscription.confirmed_at,
-                      ledger.window_start(connection, subscription.id), subscription.start_seq)
+        return _named(connection, subscription)
     if not plan.people:
         return Reader(MADE_UP)
-    # as the web page of a digest: the window of most people, the older one where two are as common
-    start, start_seq = min(plan.people, key=lambda where: (-plan.people[where], where))
-    return Reader(MADE_UP, start=start, start_seq=start_seq)
+    return Reader(MADE_UP, start=plan.most.start, start_seq=plan.most.start_seq, language=plan.most.language)
+
+
+def _named(connection: Connection, subscription: Subscription) -> Reader:
+    return Reader(subscription.address, subscription.id, subscription.confirmed_at,
+                  ledger.window_start(connection, subscription.id), subscription.start_seq, subscription.language)
 
 
 def _subscription(

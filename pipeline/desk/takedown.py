@@ -1,4 +1,4 @@
-"""Taking back what was let in, everywhere: database, feeds, web, and what has not been sent yet.
+"""Taking back what was let in, everywhere: database, feeds, web, pictures, and what has not been sent yet.
 
 A whole source is taken down, single articles are withdrawn.
 """
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.app import App
-from pipeline.compose.stage import selection_subject
+from pipeline.compose.pictures.gather import clear_pictures
+from pipeline.compose.press import selection_subject
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.articles import Article
+from pipeline.model.feeds import NEWSLETTERS
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.selection import Candidate, Selection
 from pipeline.publish.stage import Published, publish
@@ -29,7 +31,7 @@ MOST_AT_ONCE = 1_000
 
 MAX_REASON = 1_000   # characters
 
-OURS = frozenset({"sitemaps"})
+OURS = frozenset({"sitemaps", NEWSLETTERS})
 """Folders beside those of feeds that publishing writes."""
 
 
@@ -68,6 +70,7 @@ def take_down(app: App, state: SourceState, reason: str) -> Takedown:
         extent = purge.purge(connection, state.id, _said(TAKEN_DOWN, reason), _Rewording(app, connection), app.now())
         named = _named(connection, extent)
     purge.overwrite(app.store)
+    clear_pictures(app.store, app.picture_folder, unused_s=0)
     return Takedown(extent, named, _publish(app), _strays(app))
 
 
@@ -97,6 +100,7 @@ def withdraw(app: App, wanted: Sequence[Article], reason: str) -> Takedown:
         extent = withdrawals.withdraw(connection, [article.id for article in wanted], _said(TAKEN_BACK, reason),
                                       _Rewording(app, connection), app.now())
         named = _named(connection, extent)
+    clear_pictures(app.store, app.picture_folder, unused_s=0)
     return Takedown(extent, named, _publish(app), _strays(app))
 
 

@@ -1,4 +1,4 @@
-"""send-test: the next send, marked, to one address; it changes nobody's window and its unsubscribe link does nothing.
+"""send-test: the next send, marked, to one address; it changes nobody's window and its own links do nothing.
 
 Where nothing is new it tells the latest articles again, so that a newcomer always gets something to look at.
 """
@@ -6,19 +6,20 @@ Where nothing is new it tells the latest articles again, so that a newcomer alwa
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pipeline.app import App
 from pipeline.audience.addresses import read_address
-from pipeline.compose.choose import choose
+from pipeline.compose.choose import Plan, choose, plan_of
 from pipeline.config import Newsletter
 from pipeline.deliver.transport import Transport
-from pipeline.desk.preview import Reader, Sheet, draft, known_id, make_sheet
+from pipeline.desk.preview import draft, known_id, make_sheet
+from pipeline.desk.sheet import Reader, Sheet
 from pipeline.errors import BroadsheetError, UsageError
-from pipeline.model.articles import Article
 from pipeline.model.deliveries import DeliveryState, Outcome
-from pipeline.model.newsletters import Window
+from pipeline.model.newsletters import Digest
 from pipeline.model.runs import Slot
-from pipeline.model.selection import Selection, candidate, select
+from pipeline.model.selection import Selection
 from pipeline.store import Connection, articles, meta, notices
 
 MARK = "[Test] "
@@ -47,9 +48,10 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str =
     due = chosen.times.next_after(app.now())
     digest = draft(newsletter, Slot(chosen.slug, due.nominal, due.due_at), app.now())
     with app.store.read() as connection:
-        fresh, told, selection, again = _content(connection, newsletter, chosen.slug)
-    sheet = make_sheet(app, newsletter, digest, fresh, told, selection, Reader(recipient), mark=MARK,
-                       unsubscribe_url=f"{app.config.site.public_url}/u/test")
+        plan, selection, again = _content(connection, newsletter, chosen.slug, digest, app.now())
+    sheet = make_sheet(app, newsletter, digest, plan, selection, Reader(recipient), mark=MARK,
+                       unsubscribe_url=f"{app.config.site.public_url}/u/test",
+                       preferences_url=f"{app.config.site.public_url}/p/test")
     return Trial(sheet, _hand_over(app, app.transport(), sheet), again)
 
 
@@ -61,25 +63,22 @@ def refuse_while_stopped(app: App) -> None:
 
 
 def _content(
-    connection: Connection, newsletter: Newsletter, schedule: str
-) -> tuple[list[Article], list[Article], Selection, bool]:
-    """(what is rendered, what subjects may name, the selection, whether it was told before)."""
-    rules = newsletter.rules
-    plan = choose(connection, known_id(connection, newsletter), schedule, rules)
+    connection: Connection, newsletter: Newsletter, schedule: str, digest: Digest, now: datetime
+) -> tuple[Plan, Selection, bool]:
+    """(what is rendered, the selection, whether it was told before)."""
+    plan = choose(connection, known_id(connection, newsletter), newsletter, schedule, digest, now)
     if plan.people and plan.fresh:
-        start, start_seq = min(plan.people, key=lambda where: (-plan.people[where], where))
-        selection = plan.selection(start, start_seq, rules)
+        selection = plan.selection(plan.most)
         if selection.articles:
-            return plan.fresh, [a for a, _ in plan.chosen], selection, False
-    latest = articles.newest(connection, rules, rules.limit * 2)
-    window = Window(0, max((a.accepted_seq for a in latest), default=0))
-    selection = select([candidate(a) for a in latest], window, rules)
+            return plan, selection, False
+    latest = articles.newest(connection, plan.rules, plan.rules.limit * 2)
+    cut = max((a.accepted_seq for a in latest), default=0)
+    again = plan_of(plan, latest, cut, digest)
+    selection = again.selection(again.most)
     if not selection.articles:
         raise UsageError(f'newsletter "{newsletter.slug}"', "there is no article for it yet",
                          hint="`broadsheet once` collects; `broadsheet articles list` shows what there is")
-    by_id = {a.id: a for a in latest}
-    shown = [by_id[i] for i in selection.ids]
-    return shown, shown, selection, True
+    return again, selection, True
 
 
 def _hand_over(app: App, transport: Transport, sheet: Sheet) -> Outcome:

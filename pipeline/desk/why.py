@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from pipeline.desk.choice import why_no_match, why_not_chosen
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus, Window
-from pipeline.model.selection import Candidate, Rules, newest_first, one_per_story, select
+from pipeline.model.score import in_words
+from pipeline.model.selection import Candidate, Rules
 from pipeline.model.sources import PassedState
 
 LEFT = frozenset({DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.BOUNCED})
@@ -35,6 +37,8 @@ class DigestFacts:
     name: str
     status: DigestStatus
     reason: str = ""
+    rank: int = 0                                                    # where the operator put it
+    points: Mapping[str, int] = field(default_factory=dict)          # its score there, where the order goes by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class NewsletterFacts:
     slug: str
     rules: Rules
     digests: tuple[DigestFacts, ...] = ()
+    unwanted: str = ""           # why its words or its age keep it out
+    dropped: str = ""            # the digest in which the operator dropped its story
     waiting: int = 0             # confirmed people whose window has not passed it
     people: int = 0              # confirmed people
 
@@ -61,6 +67,9 @@ class DeliveryFacts:
     candidates: Sequence[Candidate] = ()
     rules: Rules = field(default_factory=Rules)
     covered: bool = False
+    told: Collection[int] = ()         # what they had been told by then
+    room: int = 0                      # bytes that their mail had for articles; 0: not known
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,45 +172,6 @@ def next_after(passed: Sequence[PassedFacts]) -> str:
     if PassedState.WAITING in states:
         return "`broadsheet collect` asks for what is due."
     return "`broadsheet sources` tells how its source is doing."
-
-
-def why_no_match(article: Article | Candidate, rules: Rules) -> str:
-    """Why rules leave an article out, "" where they take it."""
-    if rules.match(article):
-        return ""
-    if rules.sources and article.source not in rules.sources:
-        return f"it takes only the sources {_names(rules.sources)}, and this one came from {article.source}"
-    own = f"this article's are {_names(article.topics)}" if article.topics else "this article has none"
-    return f"it takes only the topics {_names(rules.topics)}, and {own}"
-
-
-def why_not_chosen(
-    article_id: int, candidates: Sequence[Candidate], window: Window, rules: Rules, start_seq: int
-) -> str:
-    """Why one candidate of a digest is not in a person's selection, "" where it is. The same facts that choose."""
-    chosen = select(candidates, window, rules, start_seq=start_seq)
-    if article_id in chosen.ids:
-        return ""
-    mine = next((c for c in candidates if c.id == article_id and c.fresh), None)
-    if mine is None:
-        return "the digest did not have it"
-    if mine.accepted_seq not in window:
-        return "it lies outside their window"
-    if reason := why_no_match(mine, rules):
-        return reason
-    known = Window(start_seq, window.from_seq)
-    earlier = [c for c in candidates if c.told and c.story == mine.story and c.accepted_seq in known]
-    if earlier:
-        return f"article {earlier[0].id} told them the same story before"
-    fresh = [c for c in candidates if c.fresh and c.accepted_seq in window and rules.match(c)]
-    kept = newest_first(one_per_story(fresh))
-    if mine not in kept:
-        teller = next(c for c in kept if c.story == mine.story)
-        return f"article {teller.id} tells the same story and came first"
-    of_source = sum(c.source == mine.source for c in chosen.articles)
-    if rules.per_source and of_source >= rules.per_source:
-        return f"the limit of {rules.per_source} per source was reached with newer ones; it is on the web page"
-    return f"the limit of {rules.limit} articles was reached with newer ones; it is on the web page"
 
 
 def _origin(facts: Facts) -> list[str]:
@@ -319,11 +289,18 @@ def _in_newsletter(article: Article, newsletter: NewsletterFacts) -> list[str]:
     lines = []
     for digest in newsletter.digests:
         because = f" ({digest.reason})" if digest.reason else ""
-        lines.append(f"{newsletter.slug}: it stood in the digest {digest.name}, which is {digest.status}{because}.")
+        placed = f"; you put it at place {digest.rank}" if digest.rank else ""
+        placed += f"; it had {in_words(digest.points)}" if digest.points else ""
+        lines.append(f"{newsletter.slug}: it stood in the digest {digest.name}, which is "
+                     f"{digest.status}{because}{placed}.")
     if article.status is ArticleStatus.WITHDRAWN:
         return lines or [f"{newsletter.slug}: no, it was withdrawn."]
     if reason := why_no_match(article, newsletter.rules):
         return [*lines, f"{newsletter.slug}: no digest takes it, because {reason}."]
+    if newsletter.unwanted:
+        return [*lines, f"{newsletter.slug}: no digest takes it: {newsletter.unwanted}."]
+    if newsletter.dropped:
+        return [*lines, f"{newsletter.slug}: you dropped its story from the digest {newsletter.dropped}."]
     if article.status is not ArticleStatus.ACCEPTED:
         return [*lines, f"{newsletter.slug}: not while it is {article.status}; its rules would take it."]
     if not article.mailable:
@@ -350,7 +327,7 @@ def _for_person(article: Article, person: PersonFacts, zone: str) -> list[str]:
                      "they never get it by mail.")
         return lines
     holding = [d for d in person.deliveries if seq in d.window]
-    lines += [_delivery(article, person, one, zone) for one in holding]
+    lines += [_delivery(article, one, zone) for one in holding]
     if seq > person.next_from:
         lines.append(_next(article, person))
     elif not any(d.covered for d in holding):
@@ -359,7 +336,7 @@ def _for_person(article: Article, person: PersonFacts, zone: str) -> list[str]:
     return lines
 
 
-def _delivery(article: Article, person: PersonFacts, one: DeliveryFacts, zone: str) -> str:
+def _delivery(article: Article, one: DeliveryFacts, zone: str) -> str:
     because = f" ({one.reason})" if one.reason else ""
     told = (f"The digest {one.digest} covers numbers {one.window.from_seq + 1} to {one.window.cut_seq} for them: "
             f"{one.state} on {_time(one.at, zone)}{because}")
@@ -371,7 +348,8 @@ def _delivery(article: Article, person: PersonFacts, one: DeliveryFacts, zone: s
         return f"{told}; the article is in it." if left_with_it else f"{told}; it says that the article was withdrawn."
     if gone:
         return f"{told}; without this article."
-    reason = why_not_chosen(article.id, one.candidates, one.window, one.rules, person.start_seq)
+    reason = why_not_chosen(article.id, one.candidates, one.window, one.rules, told=one.told, topics=one.topics,
+                            room=one.room)
     return f"{told}; without this article, because {reason or 'it was not chosen'}."
 
 

@@ -19,7 +19,7 @@ def declare(store: Store, config: Config, now: datetime) -> None:
     subscribers and is gone."""
     with store.write() as connection:
         sources.declare(connection, [_declared_source(config, source) for source in config.sources], now)
-        feeds.declare(connection, [(feed.slug, feed.former) for feed in config.feeds], now)
+        feeds.declare(connection, config.feed_folders, now)
         for newsletter in config.newsletters:
             _declare_newsletter(connection, newsletter, now)
         declared.refuse_vanished(connection, [n.slug for n in config.newsletters])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
@@ -12,22 +13,27 @@ from pipeline.collect.accept import Poll
 from pipeline.collect.manners import websub
 from pipeline.collect.stage import collect
 from pipeline.collect.suggest import suggest
-from pipeline.compose.stage import Parts, compose, fill_batches
-from pipeline.config import Newsletter
+from pipeline.compose.choose import choose
+from pipeline.compose.stage import Parts, compose, draft, fill_batches
+from pipeline.config import Newsletter, NewsletterSchedule
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
+from pipeline.desk.proving import prove
 from pipeline.errors import BroadsheetError, TemplateError
-from pipeline.jobs.slots import PREFIX, enqueue_due, slot_of
+from pipeline.jobs.slots import PREFIX, enqueue_due, job_name, slot_of
 from pipeline.jobs.worker import Worker, bury_dead
 from pipeline.model.deliveries import DeliveryState
+from pipeline.model.drafts import HeldBy
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot, decide_due
 from pipeline.model.sources import SourceStanding
 from pipeline.publish.stage import Published, publish
 from pipeline.publish.websub import tell_hub
-from pipeline.store import deliveries, digests, meta, robots, runs, sources
+from pipeline.store import Connection, declared, deliveries, digests, drafts, meta, robots, runs, sources
 
 ROBOTS_KEPT = timedelta(days=31)
 """An expired robots.txt still holds where its site can't be reached, for 30 days."""
+
+UNDECLARED = "its schedule is no longer in config.toml"
 
 DEMO_READER = "reader@lantern.example"
 DEMO_SLOT = "welcome"
@@ -179,13 +185,17 @@ def publish_all(app: App, slugs: Collection[str] = (), *, everything: bool = Fal
 
 
 def compose_due(app: App, worker: Worker, report: Report, watch: Watch = UNWATCHED) -> None:
-    """Give every due slot its row, and make the digests of those that are queued, interrupted ones included."""
+    """Make the drafts that operators review, give every due slot its row, and make the digests of those that are
+    queued, interrupted ones included, and those that were approved after their slot."""
     if app.config.site.demo:
         _seed_demo(app, report, watch)
     for newsletter in app.config.newsletters:
         for schedule in newsletter.schedules:
+            if newsletter.review is not None:
+                _draft_ahead(app, newsletter, schedule, report, watch)
             decided = enqueue_due(app.store, newsletter, schedule, app.now())
             report.missed += [f"{newsletter.slug} {v.slot.nominal}: {v.reason}" for v in decided if not v.runs]
+    _approved_late(app, report, watch)
     with app.store.read() as connection:
         queued = runs.queued(connection, PREFIX)
     for run in queued:
@@ -195,10 +205,10 @@ def compose_due(app: App, worker: Worker, report: Report, watch: Watch = UNWATCH
         if mine and _declared(app, slug, slot.schedule):
             _run_send(app, app.config.newsletter(slug), run.job, slot, report, watch)
         elif mine:
-            gone = "its schedule is no longer in config.toml"
             with app.store.write() as connection:
-                runs.finish(connection, run.job, run.due_at, RunStatus.SKIPPED, app.now(), reason=gone)
-            report.missed.append(f"{slug} {slot.nominal}: {gone}")
+                runs.finish(connection, run.job, run.due_at, RunStatus.SKIPPED, app.now(), reason=UNDECLARED)
+            report.missed.append(f"{slug} {slot.nominal}: {UNDECLARED}")
+    _end_stranded(app, report)
 
 
 def compose_now(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
@@ -221,11 +231,74 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 
 
 def parts(app: App) -> Parts:
-    return Parts(app.store, app.config, app.templates())
+    return Parts(app.store, app.config, app.templates(), app.darkroom(), partial(prove, app))
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
     return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent)
+
+
+def _draft_ahead(
+    app: App, newsletter: Newsletter, schedule: NewsletterSchedule, report: Report, watch: Watch
+) -> None:
+    """The next slot's draft, once its time has come; where nothing is new yet it is asked again until the slot."""
+    due = schedule.times.next_after(app.now())
+    if newsletter.review is None or app.now() < due.due_at - newsletter.review.before:
+        return
+    slot = Slot(schedule.slug, due.nominal, due.due_at)
+    try:
+        digest = draft(parts(app), newsletter, slot, audience=schedule.slug, now=app.now())
+    except BroadsheetError as error:
+        report.problems.append(f"newsletter {newsletter.slug}: {error}")
+        return
+    if digest is not None:
+        report.digests.append(digest)
+        watch.composed(digest)
+
+
+def _approved_late(app: App, report: Report, watch: Watch) -> None:
+    """What the operator approved and no run comes back to goes out now, however late it is; the oldest slot first."""
+    with app.store.read() as connection:
+        coming = {(run.job, run.due_at) for run in runs.queued(connection, PREFIX)}
+        waiting = [d for d in drafts.open_ones(connection)
+                   if d.approved_at and d.due_at <= app.now() and d.held_by not in (HeldBy.OPERATOR, HeldBy.SILENCE)
+                   and (job_name(d.newsletter, d.schedule), d.due_at) not in coming]
+    for digest in waiting:
+        if not _declared(app, digest.newsletter, digest.schedule) and digest.schedule != MANUAL:
+            continue
+        newsletter = app.config.newsletter(digest.newsletter)
+        slot = Slot(digest.schedule, digest.nominal, digest.due_at)
+        try:
+            made = _compose(app, newsletter, slot, digest.audience)
+        except BroadsheetError as error:
+            report.problems.append(f"newsletter {newsletter.slug}: {error}")
+            continue
+        report.digests.append(made)
+        watch.composed(made)
+
+
+def _end_stranded(app: App, report: Report) -> None:
+    """End drafts whose slot was skipped without them, or that no schedule asks for any more: nothing may stay open that
+    nobody will come back to. What the operator approved or holds waits for the operator."""
+    with app.store.read() as connection:
+        stranded = [(d, reason) for d in drafts.open_ones(connection)
+                    if d.status is DigestStatus.DRAFT and d.drafted_at and d.schedule != MANUAL
+                    and (reason := _stranded(app, connection, d))]
+    for digest, reason in stranded:
+        with app.store.write() as connection:
+            if digests.change(connection, digest.id, DigestStatus.SKIPPED, reason=reason, version=digest.version):
+                report.missed.append(f"{digest.newsletter} {digest.nominal}: {reason}")
+
+
+def _stranded(app: App, connection: Connection, digest: Digest) -> str:
+    if not _declared(app, digest.newsletter, digest.schedule):
+        return UNDECLARED
+    if digest.due_at > app.now():
+        return ""
+    run = runs.find(connection, job_name(digest.newsletter, digest.schedule), digest.due_at)
+    if run is None:
+        return "its schedule was changed, and has no such slot any more"
+    return run.reason or "its slot was skipped" if run.status is RunStatus.SKIPPED else ""
 
 
 def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Report, watch: Watch) -> None:
@@ -234,15 +307,18 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
     late = decide_due([slot], app.now(), catch_up=schedule.catch_up, max_lateness=schedule.lateness)[0].reason
     status, reason, result = RunStatus.DONE, "", ""
     try:
-        if late and not _is_frozen(app, newsletter, slot):
+        digest = None
+        if not late or _is_begun(app, newsletter, slot):
+            digest = _compose(app, newsletter, slot, slot.schedule, late)
+        if digest is None or (late and digest.status is DigestStatus.SKIPPED):
             status, reason = RunStatus.SKIPPED, late
-            _give_up(app, newsletter, slot, late)
             report.missed.append(f"{newsletter.slug} {slot.nominal}: {late}")
         else:
-            digest = compose(parts(app), newsletter, slot, audience=slot.schedule, now=app.now())
             result = f"{digest.status}: {digest.reason}" if digest.reason else str(digest.status)
             report.digests.append(digest)
             watch.composed(digest)
+            if digest.held_by == HeldBy.PREFLIGHT:
+                status, reason = RunStatus.QUEUED, digest.reason  # looked at again, until it is too late
     except BroadsheetError as error:
         # a busy database, or articles that kept changing: the slot stays due, until max_lateness
         # and a template may be mended: then the digest goes out as long as it is not too late
@@ -253,22 +329,28 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
         runs.finish(connection, job, slot.due_at, status, app.now(), reason=reason, result=result)
 
 
+def _is_begun(app: App, newsletter: Newsletter, slot: Slot) -> bool:
+    with app.store.read() as connection:
+        return digests.find(connection, newsletter.slug, slot.schedule, slot.nominal) is not None
+
+
+def _compose(app: App, newsletter: Newsletter, slot: Slot, audience: str, late: str = "") -> Digest:
+    """Compose a slot's digest. Of one that was drafted before, the sources are asked again first: what they took back
+    or changed since then is not told as it was."""
+    with app.store.read() as connection:
+        known = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
+        asked: set[str] = set()
+        if known is not None and known.drafted_at and known.status in (DigestStatus.DRAFT, DigestStatus.APPROVED):
+            newsletter_id = declared.newsletter_id(connection, newsletter.slug)
+            plan = choose(connection, newsletter_id, newsletter, known.audience, known, app.now())
+            asked = {article.source for article in plan.fresh} & {source.slug for source in app.config.sources}
+    if asked and not late:
+        collect_due(app, sorted(asked), force=True)
+    return compose(parts(app), newsletter, slot, audience=audience, now=app.now(), late=late)
+
+
 def _declared(app: App, newsletter: str, schedule: str) -> bool:
     return any(n.slug == newsletter and s.slug == schedule for n in app.config.newsletters for s in n.schedules)
-
-
-def _give_up(app: App, newsletter: Newsletter, slot: Slot, reason: str) -> None:
-    """A digest that was begun and held, and is too late by now, waits for nobody: its articles are in the next one."""
-    with app.store.write() as connection:
-        digest = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
-        if digest is not None:
-            digests.change(connection, digest.id, DigestStatus.SKIPPED, reason=reason)
-
-
-def _is_frozen(app: App, newsletter: Newsletter, slot: Slot) -> bool:
-    with app.store.read() as connection:
-        digest = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
-    return digest is not None and digest.status not in (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
 
 
 def _seed_demo(app: App, report: Report, watch: Watch) -> None:

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pipeline.errors import BroadsheetError
-from pipeline.model.frozen import Frozen, html_qp_chunks, text_qp_chunks
+from pipeline.model.frozen import Frozen, Shown, arranged, html_qp_chunks, text_qp_chunks
 from pipeline.model.quoted import joinable_qp
 
 MAX_LINE = 998    # bytes without CRLF, RFC 5322 §2.1.1
@@ -60,19 +60,19 @@ class HeaderFields:
 
 
 def message_chunks(
-    fields: HeaderFields, frozen: Frozen, article_ids: Iterable[int], values: Mapping[str, str]
+    fields: HeaderFields, frozen: Frozen, shown: Shown, values: Mapping[str, str]
 ) -> list[bytes]:
     """One person's whole message, in chunks to be joined or sent one after the other; the last ends in CRLF.
 
-    No line starts with a dot, so nothing needs dot-stuffing. `article_ids` in the order they are shown.
+    No line starts with a dot, so nothing needs dot-stuffing.
     """
-    ids = tuple(article_ids)
+    arrangement = arranged(shown)
     boundary = f"=_{frozen.nonce}"  # quoted-printable never holds "=_"
     delimiter = f"\r\n--{boundary}".encode()
     return [
         _headers(fields) + f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n--{boundary}'.encode(),
-        _TEXT_PART, *text_qp_chunks(frozen, ids, values),
-        delimiter, _HTML_PART, *html_qp_chunks(frozen, ids, values),
+        _TEXT_PART, *text_qp_chunks(frozen, arrangement, values),
+        delimiter, _HTML_PART, *html_qp_chunks(frozen, arrangement, values),
         delimiter, b"--\r\n",
     ]
 

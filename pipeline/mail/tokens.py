@@ -21,6 +21,7 @@ from pipeline.errors import StoreError
 
 SECRET_BYTES = 32
 UNSUBSCRIBE = "unsubscribe"
+PREFERENCES = "preferences"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

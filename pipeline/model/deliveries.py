@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -95,6 +95,9 @@ class PersonFacts:
     start_seq: int
     covered_until: int                # their next window starts here
     live: LiveDelivery | None = None  # another delivery of theirs whose window is still open
+    topics: tuple[str, ...] = ()      # the ones they picked; none: all
+    language: str = ""                # "": the newsletter's
+    told: Mapping[int, int] = field(default_factory=dict)   # of what the digest asks about: article -> its revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ ATOM_FILE = "atom.xml"
 JSON_FILE = "feed.json"
 INDEX_FILE = "index.html"
 
+NEWSLETTERS = "newsletters"
+"""The folder below feeds/ in which newsletters have theirs; no feed of articles may be called so."""
+
 MEDIA_TYPES = {RSS_FILE: "application/rss+xml", ATOM_FILE: "application/atom+xml", JSON_FILE: "application/feed+json",
                INDEX_FILE: "text/html"}
 

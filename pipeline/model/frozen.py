@@ -29,11 +29,17 @@ TOKENS: Mapping[str, str] = {
     "count": "how many articles this person gets, as a number",
     "contents": '"1" where there are enough articles for a table of contents, else ""',
     "corrections": 'how many corrections this person gets, as a number; "" for none',
+    "previous_url": 'the digest before this one on the web, "" where there is none',
+    "next_url": 'and the one after it, which most often comes later',
 }
-"""Every value that is filled in at delivery. Values are bare; the words around them belong to the template."""
+"""Every value that is filled in at delivery, or when the web copy is read. Values are bare; the words around them are
+the template's."""
 
 PERSONAL = frozenset({"unsubscribe_url", "preferences_url", "address", "since", "preheader"})
 """Tokens that must not reach the web copy: a template keeps them inside `begin.mail` … `end.mail`."""
+
+WEB_ONLY = frozenset({"previous_url", "next_url"})
+"""Tokens that no mail has a value for: a template keeps them inside `begin.web` … `end.web`."""
 
 ARTICLES = "articles"
 CONTENTS = "toc"
@@ -201,8 +207,9 @@ def personal_text(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> st
 
 def web_html(frozen: Frozen, shown: Shown, values: Mapping[str, str] | None = None) -> str:
     """The copy everyone may see: no personal value, and nothing between `begin.mail` and `end.mail`. `values`: those
-    that follow from what is shown and where it stands."""
-    return "".join(_join(frozen, "html", shown, web_values(shown) | dict(values or {}), html_value, WEB))
+    that follow from what is shown and where it stands, and those of WEB_ONLY."""
+    known = {name: value for name, value in (values or {}).items() if name not in PERSONAL}
+    return "".join(_join(frozen, "html", shown, web_values(shown) | known, html_value, WEB))
 
 
 def web_text(frozen: Frozen, shown: Shown, values: Mapping[str, str] | None = None) -> str:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pipeline.model.frozen import DigestPage
-from pipeline.model.selection import Group, Order, Rules
+from pipeline.model.frozen import Arrangement, DigestPage
+from pipeline.model.selection import Group, Order, Rules, Selection, arrangement
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Letterhead:
     on_uncertain: str      # "leave" or "resend"
     page: DigestPage
     rules: Rules
+    groups: tuple[str, ...] = ()   # the names of headings, in the order of their numbers from 1 on
+    room: int = 0                  # bytes of HTML that a mail has for articles; 0: not known
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
@@ -32,7 +34,16 @@ class Letterhead:
         page = {**values["page"], "date": datetime.fromisoformat(values["page"]["date"])}
         rules: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["rules"].items()}
         rules |= {"order": Order(rules.get("order", Order.DATE)), "group": Group(rules.get("group", Group.NONE))}
-        return cls(**{**values, "page": DigestPage(**page), "rules": Rules(**rules)})
+        return cls(**{**values, "page": DigestPage(**page), "rules": Rules(**rules),
+                      "groups": tuple(values.get("groups", ()))})
+
+    def arranged(self, selection: Selection) -> Arrangement:
+        return arrangement(selection, self.groups)
+
+    def values(self, shown: Arrangement, more: int) -> dict[str, str]:
+        """The tokens that say how much somebody gets."""
+        contents = 0 < self.rules.contents <= len(shown.articles)
+        return shown.values(more=more, contents=contents)
 
     def at(self, name: str, url: str, date: datetime) -> Letterhead:
         """The same for another digest of the newsletter."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from pipeline.model.edits import Edits
 
 
 class DigestStatus(StrEnum):
@@ -31,7 +33,7 @@ PUBLIC = (D.FROZEN, D.SENDING, D.DONE)
 DIGEST_MOVES: Mapping[DigestStatus, frozenset[DigestStatus]] = {
     D.DRAFT: frozenset({D.APPROVED, D.FROZEN, D.SKIPPED, D.HELD, D.CANCELLED}),
     D.APPROVED: frozenset({D.FROZEN, D.SKIPPED, D.HELD, D.CANCELLED}),
-    D.HELD: frozenset({D.DRAFT, D.APPROVED, D.SKIPPED, D.CANCELLED}),
+    D.HELD: frozenset({D.APPROVED, D.FROZEN, D.HELD, D.SKIPPED, D.CANCELLED}),
     D.FROZEN: frozenset({D.SENDING, D.PAUSED, D.DONE, D.CANCELLED}),
     D.SENDING: frozenset({D.PAUSED, D.DONE, D.CANCELLED}),
     D.PAUSED: frozenset({D.SENDING, D.CANCELLED}),
@@ -67,6 +69,14 @@ class Digest:
     frozen_at: datetime | None = None
     reason: str = ""
     selected: int = 0     # people, counted at the freeze
+    held_by: str = ""     # HeldBy, "" where it is not held
+    version: int = 0      # goes up with each move and edit
+    edits: Edits = field(default_factory=Edits)
+    drafted_at: datetime | None = None    # composed before its slot: `cut_seq` is what it was then
+    approved_at: datetime | None = None
+    proofed_at: datetime | None = None    # when the preflight last looked at it
+    findings: tuple[Mapping[str, str], ...] = ()   # what it found
+    audience: str = ""    # the schedule whose people it is for; "": everyone of the newsletter
 
     @property
     def slot(self) -> str:

@@ -19,6 +19,8 @@ class EventKind(StrEnum):
     REQUESTED = "requested"        # -> unconfirmed
     CONFIRMED = "confirmed"        # -> confirmed
     SCHEDULE = "schedule"          # another schedule, status unchanged
+    TOPICS = "topics"              # other topics, status and schedule unchanged
+    LANGUAGE = "language"          # another language, likewise
     UNSUBSCRIBED = "unsubscribed"  # -> unsubscribed
 
 
@@ -36,3 +38,15 @@ class Subscription:
     created_at: datetime
     confirmed_at: datetime | None
     consent: str                 # how they asked, in words
+    topics: tuple[str, ...] = () # the ones they picked; none: all
+    language: str = ""           # "": the newsletter's
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Vantage:
+    """Where people stand for whom a digest holds the same."""
+
+    start: int                      # their next window starts here
+    start_seq: int                  # and their first one did
+    topics: tuple[str, ...] = ()    # the ones they picked; none: all
+    language: str = ""

@@ -1,4 +1,4 @@
-"""The only HTTP client: one GET or POST, under caps and a deadline, through the guard on every hop.
+"""The only HTTP client: one GET, HEAD or POST, under caps and a deadline, through the guard on every hop.
 
     Request | check_url | resolve | check_address | connect to the checked address | headers | (redirect: again) | body
 
@@ -68,7 +68,8 @@ class Request:
     allow_networks: tuple[str, ...] = ()
     accept: str = ACCEPT
     deltas: bool = True  # with an ETag: the entries that are new since then will do (RFC 3229, A-IM: feed)
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "HEAD", "POST"] = "GET"
+    whole: bool = True   # False: whether it answers is all that matters; the body is not read, as with HEAD
     body: bytes = b""  # of a POST; its answer is never redirected, never conditional
     content_type: str = "application/x-www-form-urlencoded"
 
@@ -136,7 +137,7 @@ class Fetcher:
         self._closed = False
 
     def fetch(self, request: Request) -> Response:
-        """Ask one address, following a GET's redirects. Blocks for `limits.total_s` at most.
+        """Ask one address, following redirects but those of a POST. Blocks for `limits.total_s` at most.
 
         Raises Refused (guard, caps), HttpStatusError (4xx, 5xx) or FetchError (network); each names the address.
         """
@@ -224,7 +225,7 @@ class Fetcher:
         if not _was_asked_for(head.status, headers, delta=delta):
             raise HttpStatusError(line.subject, head.status, head.reason, url=target.url,
                                   retry_after_s=_retry_after(head.headers))
-        body = self._body(line, exchange, head)
+        body = self._body(line, exchange, head) if request.whole and request.method != "HEAD" else b""
         return _response(target, head, body, delta=delta and head.status != HTTPStatus.NOT_MODIFIED)
 
     def _body(self, line: Line, exchange: Exchange, head: Head) -> bytes:

@@ -27,6 +27,10 @@ def by_system(host: str, port: int) -> Sequence[str]:
     return [str(info[4][0]) for info in found]
 
 
+class NoSuchHost(FetchError):
+    """A name that has no address."""
+
+
 class Lookups:
     """Look-ups by `resolve` from any thread, each with a time limit. A thread idle for `idle_s` ends."""
 
@@ -62,7 +66,7 @@ class Lookups:
                     raise FetchError(subject, "too many DNS look-ups hang") from None
             raise TimeoutError from None
         if isinstance(answer, socket.gaierror) and answer.errno in (socket.EAI_NONAME, _NO_DATA):
-            raise FetchError(subject, f"DNS knows no host {host}", hint="check the spelling") from answer
+            raise NoSuchHost(subject, f"DNS knows no host {host}", hint="check the spelling") from answer
         if isinstance(answer, Exception):
             raise FetchError(subject, f"DNS gave no answer for {host}: {answer}") from answer
         return answer

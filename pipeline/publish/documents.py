@@ -130,13 +130,18 @@ def _entries(
     return tuple(_within(entries, sheets.target, notes))
 
 
-def _within(entries: Sequence[Entry], target: Target, notes: list[str]) -> list[Entry]:
-    """The same, those behind MAX_CHARS with their summaries only."""
+def within(entries: Sequence[Entry]) -> tuple[list[Entry], int]:
+    """The same, those behind MAX_CHARS with their summaries only; and how many these are."""
     room, out, short = MAX_CHARS, [], 0
     for entry in entries:
         room -= len(entry.html)
         short += bool(entry.html) and room < 0
         out.append(replace(entry, html="") if room < 0 else entry)
+    return out, short
+
+
+def _within(entries: Sequence[Entry], target: Target, notes: list[str]) -> list[Entry]:
+    out, short = within(entries)
     most = f"only their summaries, as {MAX_CHARS:,} characters are the most that one holds"
     note = f"feed {target.slug}: {short} articles of a document have {most}"
     if target.topic:  # hundreds may share the same long articles

@@ -19,7 +19,7 @@ ROBOTS_FILE = "robots.txt"
 SITEMAP_FILE = "sitemap.xml"
 SITEMAPS = "sitemaps/"
 
-NEVER_FOR_ROBOTS = ("u", "mail")   # below public_url: what only one person has an address of
+NEVER_FOR_ROBOTS = ("u", "p", "mail")   # below public_url: what only one person has an address of
 
 _SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 

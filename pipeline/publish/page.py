@@ -79,12 +79,14 @@ class Listed(NamedTuple):
 
 
 def feed_page(
-    pages: Pages, document: Document, *, zone: tzinfo, parent: FeedPage | None = None, topics: Sequence[FeedPage] = ()
+    pages: Pages, document: Document, *, zone: tzinfo, parent: FeedPage | None = None, topics: Sequence[FeedPage] = (),
+    newsletter: str = "",
 ) -> bytes:
     """feeds/<slug>/index.html, from the document that people subscribe to.
 
     `zone` is the site's, for the days of dates; `parent` the feed whose topic this one is, `topics` the feeds of its
-    own topics. Raises TemplateError when the operator's template is broken.
+    own topics; `newsletter` the page of the newsletter whose digests it tells, "" where it tells articles. Raises
+    TemplateError when the operator's template is broken.
     """
     page = document.page
     up = "../" * (page.slug.count("/") + 1)
@@ -95,6 +97,7 @@ def feed_page(
         players=_players(formats[0].url) if page.podcast else (), hub=page.hub,
         updated=_day(document.updated_at, zone), updated_at=document.updated_at.astimezone(zone).isoformat(),
         parent=_listed(parent, up) if parent else None, topics=[_beneath(topic, up) for topic in topics],
+        newsletter=newsletter,
         feeds_page=f"{up}{INDEX_FILE}", home=f"{page.site_url}/", site_title=page.site_title, url=page.url,
         title=page.title, description=_more(page), words=WORDS,
         language=_unlike_words(page.language), direction=direction(page.language),
@@ -103,9 +106,11 @@ def feed_page(
 
 
 def feeds_page(
-    pages: Pages, feeds: Sequence[FeedPage], *, url: str, site_title: str, site_url: str, language: str = ""
+    pages: Pages, feeds: Sequence[FeedPage], *, url: str, site_title: str, site_url: str, language: str = "",
+    letters: Sequence[FeedPage] = (),
 ) -> bytes:
-    """feeds/index.html: every feed, in the given order, with the feeds of its topics beneath it.
+    """feeds/index.html: every feed, in the given order, with the feeds of its topics beneath it; then those of
+    newsletters.
 
     `url` is the folder's own address, with a slash at its end.
     """
@@ -120,7 +125,8 @@ def feeds_page(
         for feed in first
     ]
     text = pages.render(
-        "feeds/index", feeds=listed, opml=OPML_FILE, home=f"{site_url}/", site_title=site_title, url=url,
+        "feeds/index", feeds=listed, letters=[_listed(feed, "") for feed in letters], opml=OPML_FILE,
+        home=f"{site_url}/", site_title=site_title, url=url,
         title=f"Feeds of {site_title}", description=f"Everything that {site_title} publishes for feed readers.",
         words=WORDS, language=_unlike_words(language), direction=direction(language),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
@@ -29,10 +30,11 @@ DIGESTS = 1_000   # the newest of each newsletter that a sitemap lists
 
 
 def publish_sitewide(
-    store: Store, config: Config, place: Place, pages: Sequence[FeedPage], templates: Pages, stamp: str, *,
-    everything: bool = False,
+    store: Store, config: Config, place: Place, pages: Sequence[FeedPage], of_newsletters: Sequence[FeedPage],
+    templates: Pages, stamp: str, *, everything: bool = False,
 ) -> tuple[list[str], list[str], int]:
-    """Write what changed or is gone: the names written, those removed, and how many stayed as they were."""
+    """Write what changed or is gone: the names written, those removed, and how many stayed as they were. Feeds of
+    newsletters stand behind those of articles."""
     with store.read() as connection:
         seq = changes.latest(connection)
         since = int(meta.get(connection, meta.SITE_SEQ) or 0)
@@ -41,11 +43,12 @@ def publish_sitewide(
         letters = {n.slug: digests.listed(connection, newsletter=n.slug, statuses=PUBLIC, limit=DIGESTS)
                    for n in config.newsletters}
         listed = _public_sources(config, sources.states(connection)) if config.publish.sources_opml else []
-    print_now = _fingerprint(config, pages, letters, listed, stamp)
+    shown = _Shown(tuple(pages), tuple(of_newsletters), letters, listed)
+    print_now = _fingerprint(config, shown, stamp)
     anew = everything or print_now != known or bool(place.differing(sizes))
     if not anew and seq == since:
         return [], [], 0
-    files = _fixed(config, pages, letters, listed, templates) if anew else {}
+    files = _fixed(config, shown, templates) if anew else {}
     with store.read() as connection:
         changed = sitemaps.changed(connection, since)
         numbers = sitemaps.numbers(connection) if anew or changed else []
@@ -75,20 +78,32 @@ def sizes_of(connection: Connection) -> dict[str, int]:
     return found
 
 
-def _fixed(
-    config: Config, pages: Sequence[FeedPage], letters: Letters, listed: Sequence[tuple[str, str]], templates: Pages
-) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What these files tell of."""
+
+    pages: tuple[FeedPage, ...]
+    of_newsletters: tuple[FeedPage, ...]
+    letters: Letters
+    sources: Sequence[tuple[str, str]]
+
+    @property
+    def feeds(self) -> tuple[FeedPage, ...]:
+        return *self.pages, *self.of_newsletters
+
+
+def _fixed(config: Config, shown: _Shown, templates: Pages) -> dict[str, bytes]:
     """What only the configuration, and a new digest, change."""
     site, url = config.site, config.feeds_url
     files = {
-        INDEX_FILE: feeds_page(templates, pages, url=f"{url}/", site_title=site.title, site_url=site.public_url,
-                               language=site.language),
-        lists.OPML_FILE: lists.feeds_opml(site.title, pages),
+        INDEX_FILE: feeds_page(templates, shown.pages, url=f"{url}/", site_title=site.title, site_url=site.public_url,
+                               language=site.language, letters=shown.of_newsletters),
+        lists.OPML_FILE: lists.feeds_opml(site.title, shown.feeds),
         lists.ROBOTS_FILE: lists.robots_txt(urlsplit(site.public_url).path.rstrip("/"), f"{url}/{lists.SITEMAP_FILE}"),
-        lists.SITEMAPS + PAGES_MAP: lists.sitemap(_pages_of_ours(config, pages, letters)),
+        lists.SITEMAPS + PAGES_MAP: lists.sitemap(_pages_of_ours(config, shown.feeds, shown.letters)),
     }
     if config.publish.sources_opml:
-        files[lists.SOURCES_FILE] = lists.sources_opml(site.title, listed)
+        files[lists.SOURCES_FILE] = lists.sources_opml(site.title, shown.sources)
     return files
 
 
@@ -116,12 +131,10 @@ def _public_sources(config: Config, states: Mapping[str, SourceState]) -> list[t
     return found
 
 
-def _fingerprint(
-    config: Config, pages: Sequence[FeedPage], letters: Letters, listed: Sequence[tuple[str, str]], stamp: str
-) -> str:
-    names = [(slug, [digest.name for digest in found]) for slug, found in letters.items()]
+def _fingerprint(config: Config, shown: _Shown, stamp: str) -> str:
+    names = [(slug, [digest.name for digest in found]) for slug, found in shown.letters.items()]
     known = (FORMAT, config.site, config.feeds_url, config.publish.compress, config.publish.sources_opml,
-             str(config.paths.feeds), pages, names, listed, stamp)
+             str(config.paths.feeds), shown.pages, shown.of_newsletters, names, shown.sources, stamp)
     return hashlib.sha256(repr(known).encode()).hexdigest()[:24]
 
 

@@ -9,30 +9,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError, TemplateError
+from pipeline.model.articles import Article
 from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, RSS_FILE, TWINS, Document, FeedPage, plain_name
-from pipeline.publish import volumes
+from pipeline.model.letterhead import Letterhead
+from pipeline.publish import newsletters, volumes
 from pipeline.publish.delta import etag
 from pipeline.publish.documents import Sheets, archive_document, subscription_document
 from pipeline.publish.enrol import enrol
 from pipeline.publish.entries import Imprint, authority
 from pipeline.publish.jsonfeed import build_json
 from pipeline.publish.moulds import cast
+from pipeline.publish.newsletters import Letters
 from pipeline.publish.page import feed_page
 from pipeline.publish.places import Place, open_place, with_twins
 from pipeline.publish.sitewide import publish_sitewide, sizes_of
 from pipeline.publish.targets import FORMAT, Target, fingerprint, page_of
 from pipeline.render.pages import Pages
+from pipeline.render.subjects import subject_of
 from pipeline.store import changes, digests, feed_entries, feed_versions, feeds, meta
 from pipeline.store.engine import Store
+from pipeline.store.feeds import FeedState
+
+if TYPE_CHECKING:
+    from pipeline.render.templates import Templates
 
 DOCUMENTS = (RSS_FILE, ATOM_FILE, JSON_FILE)
 TEMPLATES = "feeds"   # the folder that pages' templates are in, and their style sheet
@@ -41,12 +50,14 @@ TEMPLATES = "feeds"   # the folder that pages' templates are in, and their style
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What publishing needs. `templates`: folders, the operator's first. `config_print`: `print_of` the config, worked
-    out once: of a thousand feeds that takes longer than to see that nothing is new."""
+    out once: of a thousand feeds that takes longer than to see that nothing is new. `digest_templates` is asked where a
+    digest's subject is to be said, and not before: they take a while to load."""
 
     store: Store
     config: Config
     templates: tuple[Path, ...]
     config_print: str
+    digest_templates: Callable[[], Templates]
 
 
 @dataclass(slots=True)
@@ -79,7 +90,7 @@ class _Run:
 
     def __init__(self, parts: Parts, now: datetime, *, everything: bool) -> None:
         self._store, self._config, self._folders = parts.store, parts.config, parts.templates
-        self._config_print = parts.config_print
+        self._config_print, self._digest_templates = parts.config_print, parts.digest_templates
         self._now = now
         self._everything = everything
         self._place: Place = open_place(parts.config)
@@ -116,6 +127,7 @@ class _Run:
         if with_nothing_new:
             with self._store.write() as connection:
                 feeds.advance(connection, with_nothing_new, self._seq)
+        self._newsletters(slugs)
         if not slugs:
             self._sitewide()
         if not slugs and not self._done.failed:
@@ -184,18 +196,56 @@ class _Run:
         newest = self._archives(sheets, anew=anew or size != state.archive_size)
         document = subscription_document(self._store, sheets, self._done.notes)
         files = _documents(document)
-        page = self._page(target, document)
-        named = {f"{folder}/{name}": data for folder in target.folders for name, data in {**page, **files}.items()}
+        above = self._page_of(state.parent_id) if state.parent_id in self._targets else None
+        below = [self._page_of(i) for i in self._below(target)]
+        page = self._page(target.slug, document, parent=above, topics=below)
+        named = self._put_main(state, target.folders, {**page, **files})
+        if anew or self._everything:
+            self._sweep({*target.folders, *state.folders}, {*named, *self._archive_names(sheets)})
+        self._record(state, document, print_now, files, {**newest, **named}, anew=anew, folders=target.folders,
+                     articles=[entry.article_id for entry in document.entries],
+                     archived=sheets.archived, archive_size=sheets.size)
+
+    def _newsletters(self, slugs: Collection[str]) -> None:
+        """The feeds of newsletters: what enters them are digests, and they have no archives."""
+        with self._store.read() as connection:
+            self._letters = newsletters.letters(connection, self._config, self._imprint, self._stamp)
+        for letters in self._letters:
+            if slugs and letters.slug not in slugs:
+                continue
+            if not (self._everything or letters.stale or self._place.differing(letters.state.files)):
+                self._done.unchanged += len(letters.state.files)
+                if letters.state.built_seq < self._seq:
+                    with self._store.write() as connection:
+                        feeds.advance(connection, [letters.state.id], self._seq)
+                continue
+            try:
+                self._build_letters(letters)
+            except BroadsheetError as error:
+                self._done.failed[letters.slug] = str(error)
+
+    def _build_letters(self, letters: Letters) -> None:
+        with self._store.read() as connection:
+            document = newsletters.document(connection, letters, self._imprint, self._subject, self._done.notes)
+        files = _documents(document)
+        home = f"{self._imprint.site_url}/n/{letters.newsletter.slug}/"
+        named = self._put_main(letters.state, letters.folders,
+                               {**self._page(letters.slug, document, newsletter=home), **files})
+        self._sweep({*letters.folders, *letters.state.folders}, named)
+        self._record(letters.state, document, letters.fingerprint, files, named, anew=True, folders=letters.folders)
+
+    def _subject(self, head: Letterhead, articles: Sequence[Article]) -> str:
+        return subject_of(self._digest_templates(), head, articles)
+
+    def _put_main(self, state: FeedState, folders: Collection[str], files: dict[str, bytes]) -> dict[str, bytes]:
+        """Write a feed's main documents and its page, as which they are returned: under each of its folders, and with
+        their twins."""
+        named = {f"{folder}/{name}": data for folder in folders for name, data in files.items()}
         named = with_twins(named, self._config.publish.compress)
         self._put(named)
         # a twin that a file has no more, say: servers would go on sending the old words
-        self._remove(name for name in target.state.files
-                     if name not in named and name.rpartition("/")[0] in target.folders)
-        if anew or self._everything:
-            self._sweep(target, sheets, named)
-        mended = target.slug not in self._done.failed
-        sizes = newest | {name: len(data) for name, data in named.items()}
-        self._record(target, sheets, document, print_now if mended else "", files, sizes, anew=anew)
+        self._remove(name for name in state.files if name not in named and name.rpartition("/")[0] in folders)
+        return named
 
     def _archives(self, sheets: Sheets, *, anew: bool) -> dict[str, int]:
         """A file of the newest, and its size: where that is gone, somebody took archives away."""
@@ -220,17 +270,14 @@ class _Run:
                 newest[watched] = len(files[watched])
         return newest
 
-    def _page(self, target: Target, document: Document) -> dict[str, bytes]:
+    def _page(self, slug: str, document: Document, **around: Any) -> dict[str, bytes]:
         """The page for people. Where the operator's template is broken that is said, and ours takes its place: the page
         that was there may hold what was withdrawn."""
-        above = self._page_of(target.state.parent_id) if target.state.parent_id in self._targets else None
-        below = [self._page_of(i) for i in self._below(target)]
         try:
-            return {INDEX_FILE: feed_page(self._templates, document, zone=self._zone, parent=above, topics=below)}
+            return {INDEX_FILE: feed_page(self._templates, document, zone=self._zone, **around)}
         except TemplateError as error:
-            self._done.failed[target.slug] = f"its page: {error}"
-        shipped = _pages(self._folders[-1:], self._stamp)
-        return {INDEX_FILE: feed_page(shipped, document, zone=self._zone, parent=above, topics=below)}
+            self._done.failed[slug] = f"its page: {error}"
+        return {INDEX_FILE: feed_page(_pages(self._folders[-1:], self._stamp), document, zone=self._zone, **around)}
 
     @property
     def _templates(self) -> Pages:
@@ -247,35 +294,37 @@ class _Run:
         self._done.written += map(PurePosixPath, written)
         self._done.unchanged += len(files) - len(written)
 
-    def _sweep(self, target: Target, sheets: Sheets, main: Collection[str]) -> None:
+    def _sweep(self, folders: Iterable[str], wanted: Collection[str]) -> None:
         """Remove what a feed's folders hold of earlier configurations: twins, archives, copies. Others' files stay."""
-        last = sheets.archived // sheets.size
-        archives = {f"{target.slug}/{volumes.folder(number, sheets.size)}{name}{suffix}"
-                    for number in range(1, last + 1) for name in DOCUMENTS for suffix in self._suffixes()}
-        for folder in {*target.folders, *target.state.folders}:
+        for folder in folders:
             there = [name for name in self._place.names(folder) if _is_ours(name, folder)]
-            self._remove(name for name in there if name not in main and name not in archives)
+            self._remove(name for name in there if name not in wanted)
 
-    def _suffixes(self) -> list[str]:
-        return ["", *(TWINS[coding] for coding in self._config.publish.compress)]
+    def _archive_names(self, sheets: Sheets) -> set[str]:
+        last = sheets.archived // sheets.size
+        suffixes = ["", *(TWINS[coding] for coding in self._config.publish.compress)]
+        return {f"{sheets.target.slug}/{volumes.folder(number, sheets.size)}{name}{suffix}"
+                for number in range(1, last + 1) for name in DOCUMENTS for suffix in suffixes}
 
     def _record(
-        self, target: Target, sheets: Sheets, document: Document, print_now: str, files: dict[str, bytes],
-        sizes: dict[str, int], *, anew: bool,
+        self, state: FeedState, document: Document, print_now: str, files: dict[str, bytes],
+        written: Mapping[str, bytes | int], *, anew: bool, folders: Sequence[str], articles: Sequence[int] = (),
+        **archives: int,
     ) -> None:
+        """`articles` are those that a reader could be told of alone when they are new."""
         etags = {name: etag(data) for name, data in files.items()}
+        sizes = {name: of if isinstance(of, int) else len(of) for name, of in written.items()}
+        mended = state.slug not in self._done.failed
         with self._store.write() as connection:
-            news = feed_versions.newest_etags(connection, target.state.id) != etags
+            news = feed_versions.newest_etags(connection, state.id) != etags
             if anew:  # what changed by configuration has no number that would tell a reader of it
-                feed_versions.forget_versions(connection, target.state.id)
-            feed_versions.add_version(connection, target.state.id, self._seq, etags,
-                                      [entry.article_id for entry in document.entries])
-            if news and sheets.page.hub:
-                feeds.has_news(connection, target.state.id, self._now)
+                feed_versions.forget_versions(connection, state.id)
+            feed_versions.add_version(connection, state.id, self._seq, etags, articles)
+            if news and document.page.hub:
+                feeds.has_news(connection, state.id, self._now)
             feeds.record(
-                connection, target.state.id, fingerprint=print_now, built_seq=self._seq, archived=sheets.archived,
-                archive_size=sheets.size, updated_at=document.updated_at, folders=json.dumps(target.folders),
-                files=json.dumps(sizes))
+                connection, state.id, fingerprint=print_now if mended else "", built_seq=self._seq,
+                updated_at=document.updated_at, folders=json.dumps(folders), files=json.dumps(sizes), **archives)
 
     def _clear_ended(self) -> None:
         """Remove the files of feeds that are not published any more."""
@@ -297,8 +346,8 @@ class _Run:
         pages = [self._page_of(i) for i in self._targets]
         try:
             written, removed, unchanged = publish_sitewide(
-                self._store, self._config, self._place, pages, self._templates, self._stamp,
-                everything=self._everything)
+                self._store, self._config, self._place, pages, [letters.page for letters in self._letters],
+                self._templates, self._stamp, everything=self._everything)
         except BroadsheetError as error:
             self._done.failed["index.html"] = str(error)
             return

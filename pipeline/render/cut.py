@@ -20,7 +20,19 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.errors import TemplateError
-from pipeline.model.frozen import ARTICLES, MAIL, PARTS, PERSONAL, SLOTS, TOKENS, WEB, Piece, PieceKind, literal
+from pipeline.model.frozen import (
+    ARTICLES,
+    MAIL,
+    PARTS,
+    PERSONAL,
+    SLOTS,
+    TOKENS,
+    WEB,
+    WEB_ONLY,
+    Piece,
+    PieceKind,
+    literal,
+)
 from pipeline.render import inline as inliner
 
 Parts = Mapping[str, Sequence[tuple[int, str]]]
@@ -53,7 +65,9 @@ class Markers:
 
     def context(self) -> dict[str, Any]:
         """What the shell block may write."""
-        tokens = self._values or {name: self._mark(f"t{i}") for i, name in enumerate(TOKENS)}
+        tokens = {name: self._mark(f"t{i}") for i, name in enumerate(TOKENS)}
+        if self._values:
+            tokens = {**dict.fromkeys(WEB_ONLY, ""), **self._values}
         return {
             "tokens": SimpleNamespace(**tokens),
             "slots": SimpleNamespace(**{name: self._written(f"s{i}") for i, name in enumerate(SLOTS)}),
@@ -168,7 +182,19 @@ def shell_problems(shell: Iterable[Piece], part: str) -> list[str]:
         f"tokens.{name} must stand between begin.mail and end.mail in the {part} shell: it is personal"
         for name in sorted({p.name for p in tokens if p.name in PERSONAL and MAIL not in p.conditions})
     )
+    problems.extend(
+        f"tokens.{name} and begin.{name} must stand between begin.web and end.web in the {part} shell: no mail has a "
+        f"value for it"
+        for name in sorted({name for p in pieces for name in _asked_in_mail(p)})
+    )
     return problems
+
+
+def _asked_in_mail(piece: Piece) -> frozenset[str]:
+    """The tokens of the web alone that a piece asks for in mail too: a condition counts where those before it hold."""
+    before = piece.conditions[: piece.conditions.index(WEB)] if WEB in piece.conditions else (
+        *piece.conditions, *((piece.name,) if piece.kind is PieceKind.TOKEN else ()))
+    return WEB_ONLY.intersection(before)
 
 
 def _add(shell: list[Piece], piece: Piece) -> None:

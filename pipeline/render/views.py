@@ -1,22 +1,26 @@
 """What templates see of an article, and the small filters they may use. Pure.
 
 The HTML of an article is sanitised before it is stored; here it is only fitted into a letter: its headings go
-below the letter's own, styles and remote pictures go out (PROMISES 18: opening a mail tells nobody).
+below the letter's own, styles go out, and pictures are ours or in words (PROMISES 18: opening a mail tells nobody).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from html import unescape
+from types import MappingProxyType
 from unicodedata import combining, east_asian_width
 
 from markupsafe import Markup
 
-from pipeline.model.articles import Article, Show
+from pipeline.model.articles import Article, Images, Show
 from pipeline.model.frozen import direction
+from pipeline.model.pictures import Picture
+from pipeline.render.pictures import ATTRIBUTES, OURS, PictureView, Showing, lead_picture, picture_tag
+
+NO_PICTURES: Mapping[str, Picture] = MappingProxyType({})
 
 TextOf = Callable[[str], tuple[str, list[str]]]
 """HTML -> plain text with "[1]" after each linked phrase, and the links' addresses in order."""
@@ -28,16 +32,6 @@ class AlsoIn:
 
     source: str                    # its title
     url: str                       # "" where it leads to the very page that the article does
-
-
-@dataclass(frozen=True, slots=True)
-class PictureView:
-    """An article's picture, as large as it is shown at most."""
-
-    src: str
-    width: int                     # CSS pixels
-    height: int
-    alt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ class ArticleView:
     also: tuple[AlsoIn, ...] = ()  # other sources that tell the same story
     note: Markup | str = ""        # the operator's own words on it; "" where there are none
     note_text: str = ""            # the same in plain text
-    picture: PictureView | None = None
+    picture: PictureView | None = None  # what stands for it; it may be one of those in `html`
 
     @property
     def direction(self) -> str:
@@ -94,13 +88,20 @@ class CorrectionView:
     corrected_at: datetime         # aware UTC
 
 
-def article_view(article: Article, *, public_url: str, text_of: TextOf) -> ArticleView:
-    """The view of a stored article: everything where `show` allows it, else its summary."""
+def article_view(
+    article: Article, *, public_url: str, text_of: TextOf, pictures: Mapping[str, Picture] = NO_PICTURES,
+    images: Images = Images.NONE,
+) -> ArticleView:
+    """The view of a stored article: everything where `show` allows it, else its summary.
+
+    `images` says how its pictures are shown, `pictures` which of them are ours, by the address that it names.
+    """
     html, text, links = "", article.summary, list[str]()
     if article.show is Show.FULL and article.html.strip():
-        html = fit_html(article.html, public_url=public_url)
+        html = fit_html(article.html, public_url=public_url, pictures=pictures, images=images)
         text, links = text_of(html)
-    return _view(article, public_url, html, text, links)
+    lead = lead_picture(article, Showing(public_url, images, pictures))
+    return replace(_view(article, public_url, html, text, links), picture=lead)
 
 
 def plain_view(article: Article, *, public_url: str) -> ArticleView:
@@ -121,14 +122,18 @@ def correction_view(article: Article, *, public_url: str) -> CorrectionView:
         corrected_at=article.corrected_at or article.updated_at)
 
 
-def fit_html(html: str, *, public_url: str) -> str:
-    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, no picture of others' servers.
+def fit_html(
+    html: str, *, public_url: str, pictures: Mapping[str, Picture] = NO_PICTURES, images: Images = Images.NONE
+) -> str:
+    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, pictures as `images` says, which
+    is of others' servers none but with "remote".
 
     Sanitised HTML has no comments, style sheets or raw text; should one get here all the same, it goes as well.
     """
     levels = [int(level) for level in _HEADING.findall(html)]
     shift = max(0, FIRST_HEADING - min(levels, default=FIRST_HEADING))
-    return _MARKUP.sub(lambda m: _fit_tag(m, shift, public_url) if m["name"] else "", html)
+    showing = Showing(public_url, images, pictures)
+    return _MARKUP.sub(lambda m: _fit_tag(m, shift, showing) if m["name"] else "", html)
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
@@ -166,22 +171,13 @@ def _view(article: Article, public_url: str, html: str, text: str, links: list[s
     )
 
 
-def _fit_tag(tag: re.Match[str], shift: int, public_url: str) -> str:
+def _fit_tag(tag: re.Match[str], shift: int, showing: Showing) -> str:
     slash, name, attributes, end = tag["slash"], tag["name"].lower(), tag["attributes"], tag["end"]
     if name in _FETCHING:
-        return _picture(attributes, public_url) if name == "img" and not slash else ""
+        return picture_tag(attributes, showing) if name == "img" and not slash else ""
     if len(name) == 2 and name[0] == "h" and name[1].isdigit():
         name = f"h{min(6, int(name[1]) + shift)}"
-    return f"<{slash}{name}{_OURS.sub('', attributes)}{end}>"
-
-
-def _picture(attributes: str, public_url: str) -> str:
-    """An <img> where it is ours, else what it shows in words: mail must not call on other people's servers."""
-    values = {m[1].lower(): m[2] for m in _ATTRIBUTE.finditer(attributes)}
-    if unescape(values.get("src", "")).startswith(f"{public_url}/"):
-        return f"<img{_OURS.sub('', attributes)}>"
-    alt = values.get("alt", "").strip()
-    return f"<em>[{alt}]</em>" if alt else ""
+    return f"<{slash}{name}{OURS.sub('', attributes)}{end}>"
 
 
 def _columns(text: str) -> int:
@@ -208,15 +204,12 @@ def _wrap_line(line: str, width: int, indent: str) -> str:
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable
 FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
-_ATTRIBUTES = r"""(?:[^<>"']|"[^"]*"|'[^']*')*?"""
 _MARKUP = re.compile(
     r"<!--.*?(?:-->|$)"
     r"|<(style|script|title|textarea|xmp|plaintext|noscript|template|noembed|noframes)\b.*?(?:</\1\s*>|$)"
-    rf"|<(?P<slash>/?)(?P<name>[a-z][a-z0-9]*)(?P<attributes>{_ATTRIBUTES})(?P<end>\s*/?)>",
+    rf"|<(?P<slash>/?)(?P<name>[a-z][a-z0-9]*)(?P<attributes>{ATTRIBUTES})(?P<end>\s*/?)>",
     re.DOTALL | re.IGNORECASE,
 )
 _HEADING = re.compile(r"<h([1-6])\b", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)\s*=\s*"([^"]*)\"""")
-_OURS = re.compile(r"""\s+(?:style|class|id)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
 _FETCHING = frozenset({"img", "picture", "source", "video", "audio", "track", "iframe", "object", "embed", "link"})
 _LEAD = re.compile(r"^(?:\s*>)*\s*(?:(?:[-*•]|\d{1,3}[.)])\s+)?")

@@ -131,7 +131,8 @@ def people(connection: Connection, batch: Batch, audience: Audience) -> list[Per
         for row in others
     }
     rows = connection.execute(
-        select(subscriptions.c.id, subscriptions.c.status, subscriptions.c.start_seq,
+        select(subscriptions.c.id, subscriptions.c.status, subscriptions.c.start_seq, subscriptions.c.topics,
+               subscriptions.c.language,
                suppressions.c.reason.label("suppressed"), covered_until().label("covered_until"))
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key).where(in_range)
@@ -140,7 +141,7 @@ def people(connection: Connection, batch: Batch, audience: Audience) -> list[Per
         row.id: PersonFacts(
             subscription_id=row.id, confirmed=row.status == SubscriptionStatus.CONFIRMED,
             suppressed=row.suppressed or "", start_seq=row.start_seq, covered_until=row.covered_until,
-            live=live.get(row.id),
+            live=live.get(row.id), topics=tuple(row.topics), language=row.language,
         )
         for row in rows
     }
@@ -301,6 +302,14 @@ def resend(connection: Connection, delivery_id: int, now: datetime) -> bool:
     allowed = and_(deliveries.c.id == delivery_id, deliveries.c.covered, deliveries.c.subscription_id.in_(confirmed))
     return bool(_shift(connection, DeliveryState.UNCERTAIN, DeliveryState.QUEUED, allowed, now=now, lease="",
                        due_at=now))
+
+
+def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: datetime, limit: int) -> int:
+    """Leave out those of a cancelled digest to whom nothing has gone, at most `limit`; the number of them."""
+    here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
+    ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
+    return sum(len(_shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.id.in_(ids), now=now, lease="",
+                          reason=reason)) for state in sorted(UNSENT))
 
 
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import UsageError
 from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.edits import Edits
 from pipeline.model.fragments import FragmentRow
+from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import DIGEST_MOVES, PUBLIC, Digest, DigestStatus
-from pipeline.model.selection import Candidate, candidate
-from pipeline.model.subscribers import SubscriptionStatus
+from pipeline.model.selection import Candidate, Correction, candidate
+from pipeline.model.subscribers import SubscriptionStatus, Vantage
 from pipeline.store.schema import (
     articles,
     deliveries,
     digest_articles,
+    digest_corrections,
     digests,
     fragments,
     newsletters,
@@ -30,6 +49,9 @@ from pipeline.store.schema import (
     suppressions,
 )
 from pipeline.store.subscribers import Audience, audience_query
+
+OPEN = (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
+"""Digests that can still be changed."""
 
 FRESH = "fresh"
 EARLIER = "earlier"
@@ -53,42 +75,71 @@ def take_slot(
     return int(row.id), DigestStatus(row.status)
 
 
-def change(connection: Connection, digest_id: int, to: DigestStatus, *, reason: str = "", **values: Any) -> bool:
-    """Move a digest to another status if that move exists from where it is now; False when it does not."""
+def change(
+    connection: Connection, digest_id: int, to: DigestStatus, *, reason: str = "", version: int | None = None,
+    held_by: str = "", **values: Any,
+) -> bool:
+    """Move a digest to another status if that move exists from where it is now, and if it is still at `version` where
+    that is given; False when not."""
     sources = [status for status, targets in DIGEST_MOVES.items() if to in targets]
+    here = and_(digests.c.id == digest_id, digests.c.status.in_(sources))
+    if version is not None:
+        here = and_(here, digests.c.version == version)
     return bool(connection.execute(
-        update(digests).where(digests.c.id == digest_id, digests.c.status.in_(sources))
-        .values(status=to, reason=reason, **values)
+        update(digests).where(here)
+        .values(status=to, reason=reason, held_by=held_by, version=digests.c.version + 1, **values)
     ).rowcount)
 
 
 def get(connection: Connection, digest_id: int) -> Digest:
-    return _digest(connection.execute(_select().where(digests.c.id == digest_id)).one())
+    return digest_of(connection.execute(query().where(digests.c.id == digest_id)).one())
 
 
 def find(connection: Connection, newsletter: str, schedule: str, nominal: str) -> Digest | None:
-    row = connection.execute(_select().where(
+    row = connection.execute(query().where(
         newsletters.c.slug == newsletter, digests.c.schedule == schedule, digests.c.nominal == nominal
     )).one_or_none()
-    return _digest(row) if row else None
+    return digest_of(row) if row else None
 
 
 def listed(
     connection: Connection, *, newsletter: str = "", statuses: Iterable[DigestStatus] = (), limit: int | None = None
 ) -> list[Digest]:
     """Digests, the newest slot first."""
-    query = _select().order_by(digests.c.due_at.desc(), digests.c.id.desc()).limit(limit)
+    rows = query().order_by(digests.c.due_at.desc(), digests.c.id.desc()).limit(limit)
     if newsletter:
-        query = query.where(newsletters.c.slug == newsletter)
+        rows = rows.where(newsletters.c.slug == newsletter)
     if wanted := list(statuses):
-        query = query.where(digests.c.status.in_(wanted))
-    return [_digest(row) for row in connection.execute(query)]
+        rows = rows.where(digests.c.status.in_(wanted))
+    return [digest_of(row) for row in connection.execute(rows)]
 
 
-def public_state(connection: Connection) -> tuple[int, int]:
-    """What changes whenever a digest gets public or is so no more: how many there are, and the last one."""
-    row = connection.execute(select(func.count(), func.max(digests.c.id)).where(digests.c.status.in_(PUBLIC))).one()
-    return int(row[0]), int(row[1] or 0)
+def neighbours(connection: Connection, digest: Digest) -> tuple[Digest | None, Digest | None]:
+    """The digests of the same newsletter, of any schedule, that stand before and after one where readers see them."""
+    at, number = digests.c.due_at, digests.c.id
+    before = or_(at < digest.due_at, and_(at == digest.due_at, number < digest.id))
+    after = or_(at > digest.due_at, and_(at == digest.due_at, number > digest.id))
+    found = []
+    for where, order in ((before, (at.desc(), number.desc())), (after, (at, number))):
+        rows = query().where(newsletters.c.slug == digest.newsletter, digests.c.status.in_(PUBLIC), where)
+        row = connection.execute(rows.order_by(*order).limit(1)).one_or_none()
+        found.append(digest_of(row) if row is not None else None)
+    return found[0], found[1]
+
+
+def public_state(connection: Connection) -> tuple[int, ...]:
+    """What changes whenever a digest gets public, is so no more, or is taken back: how many there are of each, and the
+    sum of their numbers, by which one that goes is told from another that comes."""
+    found: list[int] = []
+    for where in (digests.c.status.in_(PUBLIC), taken_back()):
+        row = connection.execute(select(func.count(), func.sum(digests.c.id)).where(where)).one()
+        found += (int(row[0]), int(row[1] or 0))
+    return tuple(found)
+
+
+def taken_back() -> ColumnElement[bool]:
+    """SQL: a digest that was cancelled after readers could have seen it."""
+    return and_(digests.c.status == DigestStatus.CANCELLED, digests.c.frozen_at.is_not(None))
 
 
 def settings(connection: Connection, digest_id: int) -> dict[str, Any]:
@@ -101,22 +152,27 @@ def facts(connection: Connection, digest_id: int) -> Row[Any]:
     return connection.execute(select(digests).where(digests.c.id == digest_id)).one()
 
 
-def audience_reach(connection: Connection, audience: Audience) -> dict[tuple[int, int], int]:
-    """(where the next window starts, where the subscription started) -> how many confirmed people of an audience.
+def audience_reach(connection: Connection, audience: Audience) -> dict[Vantage, int]:
+    """Where the confirmed people of an audience stand -> how many.
 
     Suppressed addresses don't count: they will get nothing, and must not drag old articles in for the others.
     """
     members = audience_query(audience).subquery()
     start = covered_until().label("start")
+    topics = cast(subscriptions.c.topics, Text).label("topics")  # JSON can't be grouped by on PostgreSQL
     rows = connection.execute(
-        select(start, subscriptions.c.start_seq, func.count().label("number"))
+        select(start, subscriptions.c.start_seq, topics, subscriptions.c.language, func.count().label("number"))
         .join(members, members.c.subscription_id == subscriptions.c.id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .where(subscriptions.c.status == SubscriptionStatus.CONFIRMED,
                ~exists().where(suppressions.c.address_key == subscribers.c.address_key))
-        .group_by(start, subscriptions.c.start_seq)
+        .group_by(start, subscriptions.c.start_seq, topics, subscriptions.c.language)
     )
-    return {(row.start, row.start_seq): row.number for row in rows}
+    reach: dict[Vantage, int] = {}
+    for row in rows:
+        who = Vantage(row.start, row.start_seq, tuple(json.loads(row.topics)), row.language)
+        reach[who] = reach.get(who, 0) + row.number
+    return reach
 
 
 def covered_until() -> Any:
@@ -144,20 +200,30 @@ def unchanged(connection: Connection, chosen: Sequence[Article]) -> bool:
 
 
 def store_content(
-    connection: Connection, digest_id: int, chosen: Sequence[tuple[Article, Candidate]], rows: Sequence[FragmentRow],
+    connection: Connection, digest_id: int, chosen: Sequence[tuple[Article, Candidate]],
+    rows: Mapping[str, Sequence[FragmentRow]], *, scores: Mapping[int, Mapping[str, int]] | None = None,
+    corrections: Sequence[Correction] = (),
 ) -> None:
-    """Store what is frozen: the articles in display order with how they are chosen by, and the fragments."""
+    """Store what is frozen: the articles in display order with how they are chosen by, corrections, and the fragments
+    of each language ("": the newsletter's)."""
+    points = scores or {}
     values = [
         {"digest_id": digest_id, "position": position, "article_id": a.id, "accepted_seq": a.accepted_seq,
          "story": a.story, "source": a.source, "source_title": a.source_title, "title": a.title,
          "summary": a.summary, "author": a.author, "url": a.url, "language": a.language, "topics": list(a.topics),
-         "published_at": a.published_at, "revision": a.revision, "kind": FRESH if c.fresh else EARLIER, "told": c.told}
+         "published_at": a.published_at, "revision": a.revision, "kind": FRESH if c.fresh else EARLIER, "told": c.told,
+         "rank": c.rank, "score": dict(points.get(a.id, {})), "size": c.size}
         for position, (a, c) in enumerate(chosen)
     ]
     if values:
         connection.execute(insert(digest_articles), values)
-    if rows:
-        connection.execute(insert(fragments), [{"digest_id": digest_id, "language": "", **asdict(row)} for row in rows])
+    told_again = [{"digest_id": digest_id, "position": position, **asdict(one)}
+                  for position, one in enumerate(corrections)]
+    if told_again:
+        connection.execute(insert(digest_corrections), told_again)
+    for language, pieces in rows.items():
+        connection.execute(insert(fragments), [
+            {"digest_id": digest_id, "language": language, **asdict(row)} for row in pieces])
 
 
 def frozen_articles(connection: Connection, digest_id: int) -> list[tuple[Article, Candidate]]:
@@ -174,8 +240,24 @@ def frozen_articles(connection: Connection, digest_id: int) -> list[tuple[Articl
             accepted_at=None, status=ArticleStatus.ACCEPTED if row.title else ArticleStatus.WITHDRAWN, story=row.story,
             revision=row.revision, topics=tuple(row.topics), language=row.language,
         )
-        frozen.append((article, candidate(article, fresh=row.kind == FRESH, told=row.told)))
+        how = candidate(article, fresh=row.kind == FRESH, told=row.told, rank=row.rank, size=row.size,
+                        points=sum(row.score.values()))
+        frozen.append((article, how))
     return frozen
+
+
+def scores(connection: Connection, digest_id: int) -> dict[int, dict[str, int]]:
+    """What each article of a frozen digest got its points for."""
+    rows = connection.execute(
+        select(digest_articles.c.article_id, digest_articles.c.score).where(digest_articles.c.digest_id == digest_id))
+    return {row.article_id: dict(row.score) for row in rows}
+
+
+def frozen_corrections(connection: Connection, digest_id: int) -> list[Correction]:
+    rows = connection.execute(
+        select(digest_corrections).where(digest_corrections.c.digest_id == digest_id)
+        .order_by(digest_corrections.c.position))
+    return [Correction(row.article_id, row.revision, row.size) for row in rows]
 
 
 def told(connection: Connection, newsletter_id: int, article_ids: Collection[int], digest_id: int) -> set[int]:
@@ -187,35 +269,44 @@ def told(connection: Connection, newsletter_id: int, article_ids: Collection[int
             select(digest_articles.c.article_id).distinct()
             .join(digests, digests.c.id == digest_articles.c.digest_id)
             .where(digest_articles.c.article_id.in_(wanted[start:start + 400]), digest_articles.c.kind == FRESH,
-                   digests.c.newsletter_id == newsletter_id, digests.c.id != digest_id)).scalars())
+                   digests.c.newsletter_id == newsletter_id, digests.c.id != digest_id,
+                   digests.c.frozen_at.is_not(None))).scalars())
     return found
 
 
-def public_ids(connection: Connection, digest_id: int) -> list[int]:
-    """What the digest tells on the web, in display order: what came after most people's last one."""
-    return list(connection.execute(
-        select(digest_articles.c.article_id).join(digests, digests.c.id == digest_articles.c.digest_id)
-        .where(digest_articles.c.digest_id == digest_id, digest_articles.c.kind == FRESH,
-               digest_articles.c.accepted_seq > digests.c.public_from_seq)
-        .order_by(digest_articles.c.position)).scalars())
-
-
-def fragment_rows(connection: Connection, digest_id: int) -> list[FragmentRow]:
+def fragment_rows(connection: Connection, digest_id: int, language: str = "") -> list[FragmentRow]:
+    """The pieces in one of the digest's languages ("": the newsletter's)."""
     rows = connection.execute(
-        select(fragments).where(fragments.c.digest_id == digest_id).order_by(fragments.c.ordinal))
+        select(fragments).where(fragments.c.digest_id == digest_id, fragments.c.language == language)
+        .order_by(fragments.c.ordinal))
     return [FragmentRow(r.part, r.ordinal, r.kind, r.name, r.scope, r.article_id, r.body, r.qp, r.sha256) for r in rows]
 
 
+def languages(connection: Connection, digest_id: int) -> set[str]:
+    """In which a digest is frozen; "" is the newsletter's."""
+    return set(connection.execute(
+        select(fragments.c.language).distinct().where(fragments.c.digest_id == digest_id)).scalars())
+
+
+def selection_key(language: str, shown: Arrangement, more: int) -> str:
+    """All that decides what somebody's copy looks like, their own values apart."""
+    parts = (shown.articles, shown.groups, shown.corrections)
+    return f"{language}:{more}:" + ":".join(",".join(map(str, part)) for part in parts)
+
+
 def ensure_selection(
-    connection: Connection, digest_id: int, *, article_ids: Sequence[int], more: int, subject: str, preheader: str
+    connection: Connection, digest_id: int, shown: Arrangement, *, more: int, subject: str, preheader: str,
+    language: str = "",
 ) -> int:
-    """The id of a digest's selection with these articles, stored once however many people share it."""
-    key = f"{more}:" + ",".join(map(str, article_ids))
-    here = select(selections.c.id).where(selections.c.digest_id == digest_id, selections.c.key == key)
+    """The id of a digest's selection with this arrangement, stored once however many people share it."""
+    key = selection_key(language, shown, more)
+    here = select(selections.c.id).where(
+        selections.c.digest_id == digest_id, selections.c.language == language, selections.c.key == key)
     found = connection.execute(here).scalar_one_or_none()
     if found is None:
         found = connection.execute(insert(selections).values(
-            digest_id=digest_id, key=key, article_ids=list(article_ids), more=more, subject=subject,
+            digest_id=digest_id, language=language, key=key, article_ids=list(shown.articles),
+            groups=list(shown.groups), corrections=list(shown.corrections), more=more, subject=subject,
             preheader=preheader).returning(selections.c.id)).scalar_one()
     return int(found)
 
@@ -243,6 +334,8 @@ def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
     matching = [d for d in found if name in (d.name, str(d.id), d.slot, f"{d.newsletter}/{d.name}")]
     if not matching and name == "latest":
         matching = found[:1]
+    if not matching and name == "next":  # the one that comes first of those that can still be changed
+        matching = [d for d in reversed(found) if d.status in OPEN][:1]
     if not matching:
         near = ", ".join(f"{d.newsletter}/{d.name}" for d in found[:5]) or "none yet"
         raise UsageError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")
@@ -252,14 +345,17 @@ def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
     return matching[0]
 
 
-def _select() -> Select[Any]:
+def query() -> Select[Any]:
+    """SQL: digests, each with its newsletter's slug, for `digest_of`."""
     return select(digests, newsletters.c.slug.label("newsletter")).join(
         newsletters, newsletters.c.id == digests.c.newsletter_id)
 
 
-def _digest(row: Row[Any]) -> Digest:
+def digest_of(row: Row[Any]) -> Digest:
     return Digest(
         id=row.id, newsletter=row.newsletter, schedule=row.schedule, nominal=row.nominal,
         status=DigestStatus(row.status), due_at=row.due_at, cut_seq=row.cut_seq, created_at=row.created_at,
-        frozen_at=row.frozen_at, reason=row.reason, selected=row.selected,
+        frozen_at=row.frozen_at, reason=row.reason, selected=row.selected, held_by=row.held_by, version=row.version,
+        edits=Edits.from_json(row.edits), drafted_at=row.drafted_at, approved_at=row.approved_at,
+        audience=row.audience, proofed_at=row.proofed_at, findings=tuple(row.findings),
     )

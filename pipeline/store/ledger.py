@@ -69,6 +69,15 @@ def of_subscription(connection: Connection, subscription_id: int) -> list[Row[An
         .where(deliveries.c.subscription_id == subscription_id).order_by(deliveries.c.id)))
 
 
+def commonest_selection(connection: Connection, digest_id: int) -> int | None:
+    """The selection that most people got, None where nobody has one."""
+    return connection.execute(
+        select(deliveries.c.selection_id)
+        .where(deliveries.c.digest_id == digest_id, deliveries.c.selection_id.is_not(None))
+        .group_by(deliveries.c.selection_id).order_by(func.count().desc(), deliveries.c.selection_id).limit(1)
+    ).scalar_one_or_none()
+
+
 def window_start(connection: Connection, subscription_id: int) -> int:
     """Where a subscription's next window starts."""
     return int(connection.execute(

@@ -56,6 +56,11 @@ def finish(
     )
 
 
+def find(connection: Connection, job: str, due_at: datetime) -> Run | None:
+    row = connection.execute(select(runs).where(runs.c.job == job, runs.c.due_at == due_at)).one_or_none()
+    return _run(row) if row else None
+
+
 def queued(connection: Connection, prefix: str = "") -> list[Run]:
     query = select(runs).where(runs.c.status == RunStatus.QUEUED, runs.c.job.startswith(prefix, autoescape=True))
     return [_run(row) for row in connection.execute(query.order_by(runs.c.due_at, runs.c.job))]

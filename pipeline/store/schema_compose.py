@@ -40,7 +40,8 @@ digests = table(
     Column("settings", JSON, nullable=False),  # headers and rules as of the freeze: a retry's bytes stay the same
     Column("notes", JSON, nullable=False),     # what was left out or isolated, with reasons
     Column("edits", JSON, nullable=False, server_default="{}"),      # what the operator changed in its draft
-    Column("findings", JSON, nullable=False, server_default="[]"),   # what the preflight found
+    Column("findings", JSON, nullable=False, server_default="[]"),   # what the preflight found, and when it looked
+    Column("proofed_at", Utc),
     Column("created_at", Utc, nullable=False),
     Column("drafted_at", Utc),    # composed before its slot: `cut_seq` stays what it was then
     Column("approved_at", Utc),   # the operator's word, which outlives being held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,7 +69,8 @@ def confirm(
 ) -> int:
     """Confirm a subscription, new or once left; their first window starts now, or after `start_seq` where given.
 
-    Whoever is confirmed already keeps what they have: asking twice must not move their window.
+    Whoever is confirmed already keeps what they have: asking twice must not move their window. Topics and language
+    stay too, for those who come back as well.
     """
     start = meta.counter(connection, meta.ACCEPTED) if start_seq is None else start_seq
     values = {
@@ -103,6 +104,32 @@ def rename_schedule(connection: Connection, newsletter_id: int, old: str, new: s
         subscriptions.c.newsletter_id == newsletter_id, subscriptions.c.schedule == old)
     for subscription_id in connection.execute(on_it).scalars().all():
         switch_schedule(connection, subscription_id, new, now)
+
+
+def choose_topics(connection: Connection, subscription_id: int, topics: Sequence[str], now: datetime) -> bool:
+    """Tell somebody only about these from now on, or about everything where there is none; False: nothing changed.
+
+    `topics` are in small letters, as articles have them. What order they are given in does not matter.
+    """
+    wanted = sorted(set(topics))
+    # locked: of two choices at once the second must see the first, else its event would be missing or too much
+    here = select(subscriptions.c.topics).where(subscriptions.c.id == subscription_id).with_for_update()
+    if sorted(connection.execute(here).scalar_one()) == wanted:
+        return False
+    connection.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(topics=wanted))
+    _record(connection, subscription_id, EventKind.TOPICS, now, ", ".join(wanted))
+    return True
+
+
+def choose_language(connection: Connection, subscription_id: int, language: str, now: datetime) -> bool:
+    """Write to somebody in this language from now on, "" for the newsletter's; False: nothing changed."""
+    changed = connection.execute(
+        update(subscriptions).where(subscriptions.c.id == subscription_id, subscriptions.c.language != language)
+        .values(language=language)
+    ).rowcount
+    if changed:
+        _record(connection, subscription_id, EventKind.LANGUAGE, now, language)
+    return bool(changed)
 
 
 def unsubscribe(connection: Connection, subscription_id: int, now: datetime, detail: str) -> bool:
@@ -199,5 +226,6 @@ def _subscription(row: Row[Any]) -> Subscription:
     return Subscription(
         id=row.id, subscriber_id=row.subscriber_id, address=row.address, newsletter=row.newsletter,
         schedule=row.schedule, status=SubscriptionStatus(row.status), start_seq=row.start_seq,
-        created_at=row.created_at, confirmed_at=row.confirmed_at, consent=row.consent,
+        created_at=row.created_at, confirmed_at=row.confirmed_at, consent=row.consent, topics=tuple(row.topics),
+        language=row.language,
     )

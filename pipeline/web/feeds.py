@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.config import Feed
-from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, MEDIA_TYPES, RSS_FILE
+from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, MEDIA_TYPES, NEWSLETTERS, RSS_FILE
 from pipeline.model.newsletters import Window
 from pipeline.model.selection import candidate, select
 from pipeline.store import articles, feed_versions, stories
@@ -81,7 +81,8 @@ class Shelf:
     files: Files
     deltas: Deltas
     feeds: Mapping[str, Feed]      # slug -> feed
-    former: Mapping[str, str]      # former slug -> slug
+    letters: Mapping[str, str]     # folder of a newsletter's feed -> the newsletter's title
+    former: Mapping[str, str]      # former folder of a feed, a newsletter's too -> its folder
     hub: str = field(default="")   # as it stands in a header
 
 
@@ -89,7 +90,8 @@ def open_shelf(site: Site, files: Files) -> Shelf:
     config = site.app.config
     return Shelf(
         site, files, Deltas(site.app.store), {feed.slug: feed for feed in config.feeds},
-        {old: feed.slug for feed in config.feeds for old in feed.former},
+        {n.feed_folders[0]: n.title for n in config.newsletters if n.feed},
+        {old: folder for folder, former in config.feed_folders for old in former},
         quote(config.publish.hub, safe="!#$%&'()*+,-./:;=?@[]_~"),
     )
 
@@ -105,13 +107,16 @@ async def file(shelf: Shelf, request: Request) -> Response:
     if not path:
         return await _front(shelf, request)
     slug, _, rest = path.partition("/")
+    if slug == NEWSLETTERS:
+        name, _, rest = rest.partition("/")
+        slug = f"{slug}/{name}"
     if slug not in shelf.former and (found := await shelf.files.content(path)):
         return await _answer(shelf, request, path, found)
     names = path.removesuffix("/").split("/")
     if not are_plain(names):
         raise _no_such(shelf.site)
     if slug in shelf.former:
-        return moved(f"{shelf.site.to('feeds', shelf.former[slug])}/{rest}")
+        return moved(f"{shelf.site.to('feeds', *shelf.former[slug].split('/'))}/{rest}")
     index = "/".join((*names, INDEX_FILE))
     found = await shelf.files.content(index)
     feed = shelf.feeds.get(path.removesuffix("/"))
@@ -254,10 +259,12 @@ async def _missing(shelf: Shelf, names: list[str], name: str) -> Missing:
     """What to say of a path that leads nowhere. 404 would make feed readers forget a feed that is only not built yet;
     of one that ended they should hear that it did."""
     site, feed = shelf.site, shelf.feeds.get(names[0])
-    folder = names[:3] if names[1:2] == ["topic"] else names[:1]
+    folder = names[: 2 if names[0] == NEWSLETTERS else 3 if names[1:2] == ["topic"] else 1]
     is_main = name in _DOCUMENTS and names == [*folder, name]
     if feed is not None and len(folder) == 1:
         return _not_built(site, feed.title) if is_main else _no_such(site)
+    if title := shelf.letters.get("/".join(folder)):
+        return _not_built(site, title) if is_main or names == folder else _no_such(site)
     ended = await run_in_threadpool(_ended, site, {names[0], "/".join(folder)})
     if ended.get("/".join(folder)) or (feed is None and ended.get(names[0])):
         return Missing("This feed has ended", "It is not published any more: nothing new will come here.", status=410,

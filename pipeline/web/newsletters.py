@@ -7,7 +7,6 @@ The web copy holds nothing personal: it is joined with no token's value and with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +15,10 @@ from starlette.responses import Response
 
 from pipeline.compose.settings import local_date
 from pipeline.config import Newsletter
-from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import web_html
 from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus
-from pipeline.store import articles, digests
+from pipeline.store import articles, digests, public_digests
 from pipeline.store.engine import Store
 from pipeline.web.answers import FIVE_MINUTES, Missing, content, keep, moved
 from pipeline.web.shell import LETTER, POLICY
@@ -52,7 +50,7 @@ def page(site: Site, request: Request) -> Response:
         return moved(site.to("n", newsletter.slug, end="/"))
     return site.page("newsletter", newsletter=newsletter, digests=digest_links(site, newsletter, EARLIER),
                      schedules=[(s.times.describe(), s is newsletter.default_schedule) for s in newsletter.schedules],
-                     write_to=write_to(site), cache=FIVE_MINUTES)
+                     write_to=write_to(site), feed_url=site.app.config.feed_url(newsletter), cache=FIVE_MINUTES)
 
 
 def bare(site: Site, request: Request) -> Response:
@@ -68,7 +66,7 @@ def digest(site: Site, request: Request) -> Response:
         return moved(site.to("n", newsletter.slug, name))
     found = _find(site.app.store, newsletter.slug, name)
     if found is not None and found.status in READABLE:
-        made = content(_html(site.app.store, found.id).encode(), "text/html; charset=utf-8")
+        made = content(_html(site, newsletter, found).encode(), "text/html; charset=utf-8")
         return keep(request, made, cache=FIVE_MINUTES, **{POLICY: LETTER})
     links = [(link.url, f"{newsletter.title}, {site.day(link.date)}") for link in digest_links(site, newsletter, 5)]
     archive = (site.to("n", newsletter.slug, end="/"), f"All letters of {newsletter.title}")
@@ -84,9 +82,9 @@ def digest_links(site: Site, newsletter: Newsletter, limit: int) -> list[DigestL
         found = digests.listed(connection, newsletter=newsletter.slug, statuses=PUBLIC, limit=limit)
         titles = {}
         for one in found[:WITH_TITLES]:
-            ids = digests.public_ids(connection, one.id)
+            ids = public_digests.copy(connection, one.id).articles
             known = articles.by_ids(connection, ids)
-            titles[one.id] = tuple(known[i].title for i in _still_public(ids, known))
+            titles[one.id] = tuple(known[i].title for i in ids)
     return [
         DigestLink(site.to("n", newsletter.slug, one.name), local_date(site.app.config, one), titles.get(one.id, ()))
         for one in found
@@ -121,15 +119,13 @@ def _find(store: Store, newsletter: str, name: str) -> Digest | None:
         return next((d for d in digests.listed(connection, newsletter=newsletter) if d.name == name), None)
 
 
-def _html(store: Store, digest_id: int) -> str:
-    with store.read() as connection:
-        rows = digests.fragment_rows(connection, digest_id)
-        nonce = digests.facts(connection, digest_id).nonce
-        ids = digests.public_ids(connection, digest_id)
-        known = articles.by_ids(connection, ids)
-    return web_html(thaw(rows, nonce), _still_public(ids, known))
-
-
-def _still_public(ids: Iterable[int], known: Mapping[int, Article]) -> list[int]:
-    """Without what was withdrawn since the freeze."""
-    return [i for i in ids if i in known and known[i].status is ArticleStatus.ACCEPTED]
+def _html(site: Site, newsletter: Newsletter, digest: Digest) -> str:
+    """The web copy. What comes before and after it is looked up each time: the next one was not there at the freeze."""
+    with site.app.store.read() as connection:
+        rows = digests.fragment_rows(connection, digest.id)
+        nonce = digests.facts(connection, digest.id).nonce
+        shown = public_digests.copy(connection, digest.id)
+        previous, following = digests.neighbours(connection, digest)
+    values = {name: site.public("n", newsletter.slug, other.name)
+              for name, other in (("previous_url", previous), ("next_url", following)) if other is not None}
+    return web_html(thaw(rows, nonce), shown, values)

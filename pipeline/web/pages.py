@@ -28,7 +28,7 @@ SPARE = 3            # times as many are read, so that stories told twice leave 
 DIGESTS = 3
 MAILS = 20
 MAX_ID_DIGITS = 18   # what a database takes for a number
-NEVER_FOR_ROBOTS = ("u", "mail")
+NEVER_FOR_ROBOTS = ("u", "p", "mail")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.audience.choices import choices
 from pipeline.audience.importing import Imported, import_csv
 
 
@@ -26,7 +27,9 @@ def bring(site: Any, tmp_path: Path) -> Callable[..., Imported]:
         path = tmp_path / "people.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         newsletter = site.app.config.newsletters[0]
-        return import_csv(site.app.store, path, newsletter, **{"consent": "a test", "now": site.now, **values})
+        offered = choices(site.app.config, newsletter)
+        return import_csv(site.app.store, path, newsletter, offered,
+                          **{"consent": "a test", "now": site.now, **values})
 
     return run
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.audience.importing import CHUNK
+from pipeline.audience.choices import choices
+from pipeline.audience.importing import CHUNK, import_csv
 from pipeline.audience.subscriptions import Request, add, unsubscribe
 from pipeline.errors import UsageError
 from pipeline.store import subscribers
@@ -68,10 +69,10 @@ def test_a_file_that_can_not_be_read(bring, people, text: str | bytes, said: str
 
 
 def test_no_such_file(site, tmp_path) -> None:
-    from pipeline.audience.importing import import_csv
-
+    newsletter = site.app.config.newsletters[0]
+    offered = choices(site.app.config, newsletter)
     with pytest.raises(UsageError, match=r"none\.csv: can't be read: No such file"):
-        import_csv(site.app.store, tmp_path / "none.csv", site.app.config.newsletters[0], consent="x", now=site.now)
+        import_csv(site.app.store, tmp_path / "none.csv", newsletter, offered, consent="x", now=site.now)
 
 
 def test_consent_is_asked_for_and_kept(bring, site) -> None:
@@ -145,3 +146,81 @@ def test_joining_by_hand(site, people) -> None:
     assert join("ada@example.org", revive=False) == "unsubscribed before, and stays so"
     assert join("ada@example.org") == "added"
     assert people() == {"ada@example.org": ("confirmed", "daily")}
+
+
+# --- topics and language ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offering(copy_site, basic_config):
+    """The site, whose newsletter has topics and a second language."""
+    text = basic_config.replace("select = { limit = 500 }",
+                                'select = { limit = 500, topics = ["Health", "city"] }\nlanguages = ["sv"]')
+    return copy_site(declared, text)
+
+
+def declared(site) -> None:
+    assert site.app
+
+
+def test_columns_for_topics_and_language(offering, tmp_path) -> None:
+    def bring(text: str):
+        path = tmp_path / "people.csv"
+        path.write_text(text)
+        newsletter = offering.app.config.newsletters[0]
+        return import_csv(offering.app.store, path, newsletter, choices(offering.app.config, newsletter),
+                          consent="a test", now=offering.now)
+
+    def theirs() -> dict[str, tuple[tuple[str, ...], str]]:
+        with offering.app.store.read() as connection:
+            return {s.address.partition("@")[0]: (s.topics, s.language) for s in subscribers.listed(connection)}
+
+    done = bring("Language,Topics,address\nsv,Health; CITY ;,ada@example.org\n,,bo@example.org\nen,*,cy@example.org\n"
+                 "sv,helth,di@example.org\nfi,health,ed@example.org\n")
+    assert done.problems == [(5, 'topic \'helth\': there is none (did you mean "Health"?)'),
+                             (6, "language 'fi': there is none (there is en, sv)")]
+    assert done.notes == []
+    assert theirs() == {"ada": (("city", "health"), "sv"), "bo": ((), ""), "cy": ((), "")}
+    assert bring("address\nada@example.org\n").joined == {"already subscribed": 1}
+    assert bring("address,topics,language\nada@example.org,,\n").joined == {"already subscribed": 1}
+    assert theirs()["ada"] == (("city", "health"), "sv"), "an empty cell is no wish of theirs"
+    assert bring("address;topics\nada@example.org;\"city;health\"\n").joined == {"already subscribed": 1}
+    assert bring("address,topics\nada@example.org,*\n").joined == {"given other topics or another language": 1}
+    assert theirs()["ada"] == ((), "sv")
+
+
+def test_what_a_newsletter_offers(make_site, basic_config) -> None:
+    def topics(select: str, sources: str = "", languages: str = "") -> tuple[list[str], tuple[str, ...]]:
+        text = basic_config.replace("select = { limit = 500 }", f"select = {{ {select} }}\n{languages}") + sources
+        config = make_site(text, name=f"site{len(list_of_sites)}").app.config
+        list_of_sites.append(config)
+        found = choices(config, config.newsletters[0])
+        return [topic.title for topic in found.topics], found.languages
+
+    list_of_sites: list[object] = []
+    more = """
+[[sources]]
+slug = "one"
+url = "https://one.example/"
+topics = ["Health", "python"]
+[[sources]]
+slug = "two"
+url = "https://two.example/"
+topics = ["health", "City"]
+[[sources]]
+slug = "off"
+url = "https://off.example/"
+topics = ["gone"]
+blocked = true
+"""
+    assert topics('topics = ["*"]', more) == (["Health", "python", "City"], ("en",))
+    assert topics('topics = ["*"], sources = ["two"]', more)[0] == ["health", "City"]
+    assert topics('topics = ["B", "a", "b"]', more)[0] == ["B", "a"]
+    assert topics("limit = 5", "", 'languages = ["sv", "en"]') == ([], ("en", "sv"))
+    assert topics("limit = 5", "", 'language = "sv"\nlanguages = ["en"]')[1] == ("sv", "en")
+
+
+def test_where_nothing_is_named_a_topic_can_not_be_checked(make_site) -> None:
+    config = make_site().app.config
+    with pytest.raises(UsageError, match=r"there is none \(config.toml names no topics"):
+        choices(config, config.newsletters[0]).chosen_topics(["health"])

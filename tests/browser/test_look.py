@@ -92,6 +92,8 @@ def test_every_page_fits_is_readable_and_calls_nobody(
 def test_the_mail_leads_to_leaving_and_a_look_changes_nothing(demo: str, browser: Any) -> None:
     page = browser.new_page()
     page.goto(demo + _first_mail(page, demo))
+    _choose_with_the_keyboard(page, demo)
+    page.goto(demo + _first_mail(page, demo))
     link = page.locator("a[href*='/u/']").first.get_attribute("href")
     page.goto(link if link.startswith("http") else demo + link)
     assert page.get_by_role("button").count() == 1
@@ -113,6 +115,24 @@ DARKNESS = """() => {
     return [a < 0.2, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
 }"""
 """Whether the first paragraph stands on a dark ground, and its contrast (WCAG 2.2, 1.4.3)."""
+
+
+def _choose_with_the_keyboard(page: Any, demo: str) -> None:
+    link = str(page.frame_locator("iframe").locator("a[href*='/p/']").first.get_attribute("href"))
+    for scheme, width in (("light", 1200), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(link if link.startswith("http") else demo + link)
+        page.get_by_role("radio", checked=True).focus()
+        page.keyboard.press("ArrowDown")
+        taken = page.get_by_role("radio", checked=True).get_attribute("value")
+        page.keyboard.press("Enter")  # the first button of the form: Save, not the one to leave
+        assert page.get_by_role("status").inner_text().startswith("Saved.")
+        assert page.get_by_role("radio", checked=True).get_attribute("value") == taken
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        dark, ink = page.evaluate(DARKNESS)
+        assert dark == (scheme == "dark")
+        assert ink >= 4.5
 
 
 def _first_mail(page: Any, demo: str) -> str:

@@ -256,6 +256,9 @@ select = { limit = 1000 }
   [[newsletters.schedules]]
   slug = "daily"
   at = "08:00"
+[preflight]
+links = false
+spam = "off"
 [mail]
 sender = "The Lantern <news@lantern.example>"
 """

@@ -54,6 +54,20 @@ def test_preview_for_a_folder_that_can_not_be_written(broadsheet: Run, site: Any
     assert str(tmp_path / "file") in said.err
 
 
+def test_pictures_without_a_chromium_say_what_to_install(
+    broadsheet: Run, site: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.desk import chromium
+
+    monkeypatch.setattr(chromium, "NAMES", ("no-such-browser",))
+    monkeypatch.setattr(chromium, "PLACES", ())
+    out = ["--out", str(tmp_path / "out")]
+    said = broadsheet(site, "preview", "lantern", "--schedule", "daily", "--screenshots", *out)
+    assert said.status == 2
+    assert "neither was found (`apt-get install chromium`" in said.err
+    assert not (tmp_path / "out").exists(), "it is said before anything is written"
+
+
 def test_a_test_mail_is_marked_harmless_and_on_record(broadsheet: Run, site: Any) -> None:
     said = broadsheet(site, "send-test", "lantern", "me@elsewhere.example", "--schedule", "daily", "--json")
     assert said.status == 0, said.all
@@ -62,7 +76,10 @@ def test_a_test_mail_is_marked_harmless_and_on_record(broadsheet: Run, site: Any
     assert mail["To"] == "me@elsewhere.example"
     assert mail["Subject"] == "[Test] Article two and 1 more"
     assert mail["List-Unsubscribe"] == "<https://lantern.example/u/test>"
-    assert "https://lantern.example/u/" + "test" in mail.get_body(("html",)).get_content()
+    for part in ("html", "plain"):
+        content = mail.get_body((part,)).get_content()
+        assert "https://lantern.example/u/test" in content
+        assert "https://lantern.example/p/test" in content
     assert site.digests() == [], "a test is no digest and moves nobody's window"
     from sqlalchemy import text
 

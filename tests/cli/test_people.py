@@ -81,3 +81,64 @@ def test_consent_is_not_optional(broadsheet: Run, make_site: Any) -> None:
     empty = broadsheet(site, "subscribers", "add", "a@here.example", *NEWS, "--consent", " ")
     assert empty.status == 2
     assert "consent" in empty.err
+
+
+CHOICES = ('select = { limit = 500 }', 'select = { limit = 500, topics = ["Health", "city"] }\nlanguages = ["sv"]')
+
+
+def test_topics_and_language_by_hand(broadsheet: Run, make_site: Any, basic_config: str) -> None:
+    site = make_site(basic_config.replace(*CHOICES))
+    add = ("subscribers", "add", "ann@here.example", *NEWS, "--consent", "x")
+    assert "topics" not in broadsheet(site, "subscribers", "list").out
+    added = broadsheet(site, *add, "--topic", "health", "--topic", "City", "--language", "sv", "--json").json
+    assert (added["topics"], added["language"], added["result"]) == (["city", "health"], "sv", "added")
+    listed = broadsheet(site, "subscribers", "list")
+    assert "city, health" in listed.out
+    assert "language" in listed.out
+    assert "was subscribed already" in broadsheet(site, *add).out, "nothing said, nothing changed"
+    assert "other topics or another language" in broadsheet(site, *add, "--topic", "*").out
+    (ann,) = broadsheet(site, "subscribers", "list", "--json").json["subscriptions"]
+    assert (ann["topics"], ann["language"]) == ([], "sv")
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("--topic", "helth"), 'topic \'helth\': there is none (did you mean "Health"?)'),
+    (("--topic", "zzz"), "topic 'zzz': there is none (there is Health, city)"),
+    (("--language", "fi"), "language 'fi': there is none (there is en, sv)"),
+])
+def test_what_is_not_offered_is_told_the_nearest(
+    broadsheet: Run, make_site: Any, basic_config: str, args: tuple[str, ...], said: str
+) -> None:
+    site = make_site(basic_config.replace(*CHOICES))
+    wrong = broadsheet(site, "subscribers", "add", "ann@here.example", *NEWS, "--consent", "x", *args)
+    assert wrong.status == 2
+    assert said in wrong.err
+    assert broadsheet(site, "subscribers", "list", "--json").json["subscriptions"] == []
+
+
+def test_people_go_out_to_a_file_and_come_in_again(
+    broadsheet: Run, make_site: Any, basic_config: str, tmp_path: Any
+) -> None:
+    config = basic_config.replace(*CHOICES)
+    site = make_site(config)
+    for name, *args in (("ann", "--topic", "health", "--topic", "city", "--schedule", "daily"), ("bob",),
+                        ("cid", "--language", "sv"), ("dot", "--topic", "city")):
+        broadsheet(site, "subscribers", "add", f"{name}@here.example", *NEWS, "--consent", "at the fair; really",
+                   *args)
+    broadsheet(site, "subscribers", "remove", "dot@here.example")
+    file = tmp_path / "people.csv"
+    assert "3 subscribers in" in broadsheet(site, "subscribers", "export", str(file), *NEWS).err
+    assert file.stat().st_mode & 0o077 == 0
+    assert file.read_text() == (
+        "address,schedule,topics,language,consent\nann@here.example,daily,city;health,,at the fair; really\n"
+        "bob@here.example,weekly,,,at the fair; really\ncid@here.example,weekly,,sv,at the fair; really\n")
+    assert broadsheet(site, "subscribers", "export", *NEWS).out == file.read_text()
+    assert broadsheet(site, "subscribers", "export", *NEWS, "--json").json["csv"] == file.read_text()
+    again = broadsheet(site, "subscribers", "export", str(file), *NEWS)
+    assert again.status == 2
+    assert "nothing is overwritten" in again.err
+    other = make_site(config, name="other")
+    assert broadsheet(other, "subscribers", "import", str(file), *NEWS, "--json").json["joined"] == {"added": 3}
+    assert broadsheet(other, "subscribers", "export", *NEWS).out == file.read_text()
+    assert broadsheet(other, "subscribers", "import", str(file), *NEWS, "--json").json["joined"] == {
+        "already subscribed": 3}

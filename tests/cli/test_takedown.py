@@ -53,7 +53,7 @@ CLOCK = count(1_000_000_000, 2)
 ITEM = """<item><title>{title}</title><link>{url}</link><guid isPermaLink="false">{guid}</guid><pubDate>{date}</pubDate>
 <author>someone@quagga.example (A {words})</author><category>{words} things</category><dc:rights>(c) {words}</dc:rights>
 <enclosure url="https://north.example/{words}.mp3" type="audio/mpeg" length="1"/>
-<media:thumbnail url="https://north.example/{words}.png"/><itunes:subtitle>a {words}</itunes:subtitle>
+<media:thumbnail url="http://127.0.0.1:9/{words}.png"/><itunes:subtitle>a {words}</itunes:subtitle>
 <description>&lt;p&gt;{text}&lt;/p&gt;</description></item>"""
 
 

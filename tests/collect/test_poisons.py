@@ -212,6 +212,9 @@ config_version = 1
 [site]
 title = "The Lantern"
 public_url = "https://lantern.example"
+[preflight]
+links = false
+spam = "off"
 [mail]
 sender = "The Lantern <news@lantern.example>"
 """

@@ -52,10 +52,12 @@ PAGE = DigestPage(
     archive_url="https://lantern.example/n/lantern", feed_url="https://lantern.example/feeds/all.xml",
 )
 VALUES = {
-    "unsubscribe_url": "https://lantern.example/u/token?a=1&b=2",
-    "preferences_url": "https://lantern.example/p/token?a=1&b=2", "address": "ada@example.org", "since": "3 May 2026",
+    "unsubscribe_url": "https://lantern.example/u/token?a=1&b=2", "preferences_url": "https://lantern.example/p/token",
+    "address": "ada@example.org", "since": "3 May 2026",
     "preheader": "Two · Three", "more": "4", "count": "3", "contents": "1", "corrections": "",
 }
+AROUND = {"previous_url": "https://lantern.example/n/lantern/2026-11-21-0800-daily",
+          "next_url": "https://lantern.example/n/lantern/2026-11-23-0800-daily"}
 
 
 def article(number: int, **changes: object) -> Article:
@@ -126,7 +128,7 @@ def test_the_other_tellers_of_a_story_are_in_the_letter() -> None:
     [
         ("digest.html", lambda: personal_html(frozen(), [1, 2, 3], VALUES)),
         ("digest.txt", lambda: personal_text(frozen(), [1, 2, 3], VALUES)),
-        ("digest-web.html", lambda: web_html(frozen(), [1, 2, 3])),
+        ("digest-web.html", lambda: web_html(frozen(), [1, 2, 3], AROUND)),
     ],
 )
 def test_the_shipped_letter_is_the_one_that_was_looked_at(name: str, made: object) -> None:
@@ -212,7 +214,7 @@ def test_the_web_copy_has_the_articles_and_no_person() -> None:
     html, text = web_html(frozen(), [1, 2, 3]), web_text(frozen(), [1, 2, 3])
     for copy in (html, text):
         assert "What a ferry timetable knows" in copy
-        for personal in ("nsubscribe", "This letter came", "ada@", "more on the web"):
+        for personal in ("nsubscribe", "how often", "/p/", "This letter came", "ada@", "more on the web"):
             assert personal not in copy
     assert 'rel="canonical"' in html
     assert 'rel="canonical"' not in personal_html(frozen(), [1], VALUES)
@@ -242,6 +244,7 @@ def test_the_letter_has_what_every_mail_needs() -> None:
     assert "!important" in sheet
     assert "Main Street 1" in page.text_content()
     assert page.xpath("//tr//a[text()='Unsubscribe']/@href") == [VALUES["unsubscribe_url"]]
+    assert page.xpath("//tr//a[starts-with(text(), 'Choose how often')]/@href") == [VALUES["preferences_url"]]
     assert page.xpath("//*[@lang='sv']//h2")
 
 

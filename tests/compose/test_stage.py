@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.compose import stage
+from pipeline.compose import press
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.errors import StoreError, TemplateError
 from pipeline.jobs.steps import parts
@@ -127,7 +127,7 @@ def test_a_crash_before_the_freeze_leaves_a_draft_that_goes_on(site, monkeypatch
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.compose.stage.freeze", killed)
+    monkeypatch.setattr("pipeline.compose.press.freeze", killed)
     with pytest.raises(KeyboardInterrupt):
         make(site)
     monkeypatch.undo()
@@ -139,7 +139,7 @@ def test_a_crash_before_the_freeze_leaves_a_draft_that_goes_on(site, monkeypatch
 
 
 def test_an_article_that_changes_during_the_rendering_is_rendered_again(site, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, seen = stage.freeze, []
+    real, seen = press.freeze, []
 
     def slow(template, page, chosen, **values):
         seen.append([a.title for a in chosen.articles])
@@ -148,21 +148,21 @@ def test_an_article_that_changes_during_the_rendering_is_rendered_again(site, mo
                 connection.execute(rows.update().where(rows.c.id == 1).values(title="Corrected", revision=2))
         return real(template, page, chosen, **values)
 
-    monkeypatch.setattr(stage, "freeze", slow)
+    monkeypatch.setattr(press, "freeze", slow)
     digest = make(site)
     assert seen == [["Article two", "Article one"], ["Article two", "Corrected"]]
     assert frozen_titles(site, digest.id) == ["Article two", "Corrected"]
 
 
 def test_one_that_is_withdrawn_during_the_rendering_is_not_in_it(site, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = stage.freeze
+    real = press.freeze
 
     def slow(template, page, chosen, **values):
         with site.app.store.write() as connection:
             connection.execute(rows.update().where(rows.c.id == 1).values(status="withdrawn"))
         return real(template, page, chosen, **values)
 
-    monkeypatch.setattr(stage, "freeze", slow)
+    monkeypatch.setattr(press, "freeze", slow)
     assert frozen_titles(site, make(site).id) == ["Article two"]
 
 
@@ -175,7 +175,7 @@ def test_one_that_changes_each_time_is_given_up_for_now(site, monkeypatch: pytes
 
 
 def test_two_processes_freeze_one_slot_once(site, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, inner = stage.freeze, []
+    real, inner = press.freeze, []
 
     def racing(*args, **values):
         if not inner:
@@ -183,7 +183,7 @@ def test_two_processes_freeze_one_slot_once(site, monkeypatch: pytest.MonkeyPatc
             inner[0] = make(site)  # the other one is faster
         return real(*args, **values)
 
-    monkeypatch.setattr(stage, "freeze", racing)
+    monkeypatch.setattr(press, "freeze", racing)
     outer = make(site)
     assert outer == inner[0]
     assert len(site.digests()) == 1

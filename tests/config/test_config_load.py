@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import FOREVER, STARTER, Config, load
+from pipeline.config.preflight import Preflight
 from pipeline.config.shape import Collect, Source, Table
 from pipeline.errors import UsageError
 from pipeline.model.articles import Show
@@ -59,6 +60,8 @@ def test_a_full_config_is_what_was_written(full: Config, tmp_path: Path) -> None
     assert full.mail.smtp is not None
     assert full.mail.smtp.password.get_secret_value() == "hunter-canary-2"
     assert (full.web.host, full.web.port) == ("127.0.0.1", 8000)
+    assert full.preflight == Preflight(clients=("gmail", "outlook-windows"), links=False, spam="spamassassin",
+                                       hold=("size", "template", "spam"), strict=True)
     assert full.warnings == ()
 
 

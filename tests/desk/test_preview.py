@@ -75,11 +75,13 @@ def test_a_made_up_reader_has_the_window_most_people_have(people: list[int]) -> 
     from pipeline.compose.choose import Plan
     from pipeline.compose.window import decide_reach
     from pipeline.desk.preview import _reader
+    from pipeline.model.selection import Rules
+    from pipeline.model.subscribers import Vantage
     from pipeline.store.subscribers import Audience
 
-    counted = {(start, start): people.count(start) for start in people}
+    counted = {Vantage(start, start): people.count(start) for start in people}
     plan = Plan(Audience(1, "", 1), decide_reach(counted, 9), capped=False, people=counted, chosen=(), notes=(),
-                empty="")
+                rules=Rules())
     reader = _reader(None, plan, None)  # type: ignore[arg-type]
     assert reader.address == MADE_UP
     assert people.count(reader.start) == max(map(people.count, people))

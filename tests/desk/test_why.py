@@ -28,7 +28,7 @@ from pipeline.desk.why import (
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus, Window
-from pipeline.model.selection import Candidate, Rules, select
+from pipeline.model.selection import Candidate, Rules, select, told_between
 from pipeline.model.sources import PassedState
 
 NOW = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
@@ -233,7 +233,7 @@ def test_what_was_not_taken(state: PassedState, reason: str, retry_at: datetime 
     ],
 )
 def test_why_an_article_was_not_chosen(candidates: list[Candidate], rules: Rules, said: str) -> None:
-    reason = why_not_chosen(7, candidates, Window(4, 20), rules, start_seq=1)
+    reason = why_not_chosen(7, candidates, Window(4, 20), rules, told=told_between(candidates, 1, 4))
     assert said in reason
     assert bool(said) == bool(reason)
 
@@ -251,7 +251,8 @@ def test_there_is_a_reason_exactly_for_what_is_not_chosen(
     candidates: list[Candidate], rules: Rules, start_seq: int, start: int, cut: int
 ) -> None:
     window = Window(start, cut)
-    chosen = select(candidates, window, rules, start_seq=start_seq).ids
+    told = told_between(candidates, start_seq, start)
+    chosen = select(candidates, window, rules, told=told).ids
     for one in candidates:
-        assert bool(why_not_chosen(one.id, candidates, window, rules, start_seq)) == (one.id not in chosen)
+        assert bool(why_not_chosen(one.id, candidates, window, rules, told=told)) == (one.id not in chosen)
         assert bool(why_no_match(one, rules)) == (not rules.match(one))

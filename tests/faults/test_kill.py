@@ -50,6 +50,9 @@ title = "The Lantern"
   [[newsletters.schedules]]
   slug = "daily"
   at = "08:00"
+[preflight]
+links = false
+spam = "off"
 [mail]
 sender = "The Lantern <news@lantern.example>"
 """

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreError
-from pipeline.mail.tokens import UNSUBSCRIBE, Keyring, load_or_create
+from pipeline.mail.tokens import PREFERENCES, UNSUBSCRIBE, Keyring, load_or_create
 
 OLD, NEW = "o" * 43, "n" * 43
 RING, ROTATED = Keyring((OLD,)), Keyring((NEW, OLD))
@@ -57,9 +57,24 @@ def test_purposes_and_keys_do_not_mix() -> None:
     assert RING.read(UNSUBSCRIBE, RING.sign(UNSUBSCRIBE, "1").replace("1.", "2.", 1)) is None
 
 
+@given(st.integers(1, 2**62), st.permutations([UNSUBSCRIBE, PREFERENCES, "confirm"]), st.sampled_from([RING, ROTATED]))
+def test_a_link_for_one_thing_does_no_other(number: int, purposes: list[str], ring: Keyring) -> None:
+    """Each kind of link must stay worth only what it was mailed for, with old keys and new."""
+    own, *others = purposes
+    token = ring.sign(own, str(number))
+    assert ROTATED.read(own, token) == str(number)
+    for other in others:
+        assert ring.read(other, token) is None
+        assert ROTATED.read(other, token) is None
+        assert ring.sign(other, str(number)) != token
+        value, _, signature = token.rpartition(".")
+        assert ring.read(other, f"{other}.{value}.{signature}") is None
+
+
 def test_a_new_key_keeps_old_links_message_ids_and_the_fingerprint() -> None:
     token = RING.sign(UNSUBSCRIBE, "7")
     assert ROTATED.read(UNSUBSCRIBE, token) == "7"
+    assert ROTATED.read(PREFERENCES, RING.sign(PREFERENCES, "7")) == "7"
     fresh = ROTATED.sign(UNSUBSCRIBE, "7")
     assert Keyring((NEW,)).read(UNSUBSCRIBE, fresh) == "7", "new links are signed with the new key"
     assert RING.read(UNSUBSCRIBE, fresh) is None

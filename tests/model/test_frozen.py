@@ -168,3 +168,12 @@ def test_values_keep_letters_of_every_script() -> None:
 @pytest.mark.parametrize(("language", "expected"), [("ar", "rtl"), ("he-IL", "rtl"), ("en", "ltr"), ("", "ltr")])
 def test_direction(language: str, expected: str) -> None:
     assert direction(language) == expected
+
+
+def test_the_web_copy_takes_what_only_it_knows_and_no_person_s_value() -> None:
+    html = (token("address"), literal("|"), token("previous_url", "web", "previous_url"), token("next_url", "web"))
+    frozen = dataclasses.replace(small(), html=(*html, literal("<p>after</p>", ("web", "next_url"))))
+    assert web_html(frozen, []) == "|"
+    values = {**VALUES, "previous_url": "/a?b&c", "next_url": ""}
+    assert web_html(frozen, [], values) == "|/a?b&amp;c"
+    assert web_html(frozen, [], {"next_url": "/d"}) == "|/d<p>after</p>"

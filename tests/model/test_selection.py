@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.newsletters import Window
-from pipeline.model.selection import Candidate, Rules, newest_first, one_per_story, select
+from pipeline.model.selection import Candidate, Rules, newest_first, one_per_story, select, told_between
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 ALL = Window(0, 1000)
@@ -23,7 +23,8 @@ def article(seq: int, story: int = 0, **values: object) -> Candidate:
 
 
 def ids(candidates: list[Candidate], window: Window = ALL, rules: Rules = EVERY, start_seq: int = 0) -> list[int]:
-    return list(select(candidates, window, rules, start_seq=start_seq).ids)
+    told = told_between(candidates, start_seq, window.from_seq)
+    return list(select(candidates, window, rules, told=told).ids)
 
 
 def test_the_window_is_half_open() -> None:
@@ -103,21 +104,21 @@ def test_per_source() -> None:
        st.integers(1, 6), st.integers(0, 3))
 def test_whatever_the_candidates(candidates: list[Candidate], a: int, b: int, start: int, limit: int, per: int) -> None:
     window, rules = Window(min(a, b), max(a, b)), Rules(limit=limit, per_source=per)
-    found = select(candidates, window, rules, start_seq=start)
+    told = told_between(candidates, start, window.from_seq)
+    found = select(candidates, window, rules, told=told)
     chosen = list(found.articles)
     assert all(c.fresh and c.accepted_seq in window for c in chosen)
     assert len({c.story for c in chosen}) == len(chosen) <= limit
     assert chosen == newest_first(chosen)
-    assert found == select(list(reversed(candidates)), window, rules, start_seq=start), "order of rows does not matter"
-    everything = select(candidates, window, EVERY, start_seq=start)
+    assert found == select(list(reversed(candidates)), window, rules, told=told), "order of rows does not matter"
+    everything = select(candidates, window, EVERY, told=told)
     assert len(chosen) + found.more == len(everything.articles)
     assert not per or len(chosen) <= per
     # wherever a window is cut in two, the parts tell together what the whole told, and nothing twice
     middle = (window.from_seq + window.cut_seq) // 2
-    first = select(candidates, Window(window.from_seq, middle), EVERY, start_seq=start)
+    first = select(candidates, Window(window.from_seq, middle), EVERY, told=told)
     read = {c.id for c in first.articles}
-    rest = [replace(c, told=c.told or c.id in read) for c in candidates]
-    second = select(rest, Window(middle, window.cut_seq), EVERY, start_seq=min(start, window.from_seq))
+    second = select(candidates, Window(middle, window.cut_seq), EVERY, told=told | read)
     assert {c.story for c in first.articles} | {c.story for c in second.articles} <= {
         c.story for c in everything.articles} | {c.story for c in candidates if c.fresh}
     assert not {c.story for c in first.articles} & {c.story for c in second.articles}

@@ -11,12 +11,13 @@ import pytest
 from pipeline.errors import FetchError, Refused
 from pipeline.net.decode import LARGE_BYTES
 from pipeline.net.fetch import LARGE_AT_ONCE, Fetcher, HttpStatusError, Limits, Request, Response
+from pipeline.net.names import NoSuchHost
 
 LOOPBACK = ("127.0.0.1/32",)
 QUICK = Limits(connect_s=0.3, total_s=0.3, wire_bytes=100_000, decoded_bytes=300_000, header_bytes=8_192)
 
 
-def get(server, path: str, limits: Limits = QUICK, **more: str) -> Response:
+def get(server, path: str, limits: Limits = QUICK, **more: object) -> Response:
     fetcher = Fetcher("Broadsheet/test", limits)
     try:
         return fetcher.fetch(Request(server.url(path), allow_networks=LOOPBACK, **more))
@@ -24,7 +25,7 @@ def get(server, path: str, limits: Limits = QUICK, **more: str) -> Response:
         fetcher.close()
 
 
-def failure(server, path: str, limits: Limits = QUICK, **more: str) -> FetchError:
+def failure(server, path: str, limits: Limits = QUICK, **more: object) -> FetchError:
     began = time.monotonic()
     with pytest.raises(FetchError) as caught:
         get(server, path, limits, **more)
@@ -58,6 +59,22 @@ def test_a_plain_answer(server) -> None:
     assert head["accept-encoding"] == "gzip, br, zstd"
     assert "atom+xml" in head["accept"]
     assert not {"if-none-match", "if-modified-since", "cookie", "authorization", "referer"} & head.keys()
+
+
+def test_a_head_has_no_body_and_goes_where_it_is_led(server) -> None:
+    server.says("/", b"", "302 Found", Location="/there")
+    server.says("/there", b"", Content_Length="1000000000", Content_Encoding="gzip")
+    answer = get(server, "/", method="HEAD")
+    assert (answer.status, answer.url, answer.body) == (200, server.url("/there"), b"")
+    assert [head.partition(b" ")[0] for head in server.heads] == [b"HEAD", b"HEAD"]
+    server.says("/", b"", "404 Not Found")
+    assert isinstance(failure(server, "/", method="HEAD"), HttpStatusError)
+
+
+def test_a_body_that_nobody_wants_is_not_read(server) -> None:
+    server.says("/", b"x", Content_Length="1000000000")
+    assert get(server, "/", whole=False).body == b""
+    assert "larger than" in str(failure(server, "/"))
 
 
 def test_validators_go_back_as_they_came(server) -> None:
@@ -305,7 +322,7 @@ def test_dns_failures_are_named() -> None:
         def resolve(_host: str, _port: int) -> list[str]:
             raise socket.gaierror(code, "in the library's words")
         return Fetcher("t", QUICK, resolve=resolve)
-    with pytest.raises(FetchError, match=r"DNS knows no host gone\.example"):
+    with pytest.raises(NoSuchHost, match=r"DNS knows no host gone\.example"):
         failing(socket.EAI_NONAME).fetch(Request("http://gone.example/"))
     with pytest.raises(FetchError, match=r"DNS gave no answer for gone\.example"):
         failing(socket.EAI_AGAIN).fetch(Request("http://gone.example/"))

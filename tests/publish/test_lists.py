@@ -74,8 +74,9 @@ def test_robots_may_read_all_but_what_is_one_persons(path: str) -> None:
     robots.parse(data.splitlines())
     base = f"https://lantern.example{path}"
     assert all(robots.can_fetch("any", f"{base}{rest}") for rest in (
-        "/", "/a/1", "/feeds/all/rss.xml", "/n/lantern/", "/unread", "/mailing"))
-    assert not any(robots.can_fetch("any", f"{base}{rest}") for rest in ("/u/token", "/mail/token", "/u/", "/mail/"))
+        "/", "/a/1", "/feeds/all/rss.xml", "/n/lantern/", "/unread", "/press", "/mailing"))
+    assert not any(robots.can_fetch("any", f"{base}{rest}") for rest in (
+        "/u/token", "/p/token", "/mail/token", "/u/", "/p/", "/mail/"))
     assert robots.site_maps() == [f"{base}/feeds/sitemap.xml"]
     assert data.endswith("\n")
     assert "\n\n\n" not in data

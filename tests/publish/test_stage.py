@@ -29,6 +29,7 @@ from pipeline.store.schema import feeds as feed_rows
 FEEDS = '[[feeds]]\nslug = "all"\ntitle = "Everything"'
 TWO = FEEDS + '\n[[feeds]]\nslug = "few"\ntitle = "Few"\nselect = { limit = 2 }'
 MAIN = ["atom.xml", "feed.json", "index.html", "rss.xml"]
+LETTERS = [f"newsletters/lantern/{name}" for name in MAIN]
 SITE = ["feeds.opml", "index.html", "robots.txt", "sitemap.xml", "sitemaps/articles-1.xml", "sitemaps/pages.xml"]
 A = "{http://www.w3.org/2005/Atom}"
 FH = "{http://purl.org/syndication/history/1.0}"
@@ -83,7 +84,7 @@ def names(done: Any) -> list[str]:
 
 def test_what_is_not_new_is_not_touched(site) -> None:
     done = publish_all(site.app)
-    assert names(done) == sorted([*(f"{slug}/{name}" for slug in ("all", "few") for name in MAIN), *SITE])
+    assert names(done) == sorted([*(f"{slug}/{name}" for slug in ("all", "few") for name in MAIN), *LETTERS, *SITE])
     assert done.failed == {}
     before = files(site)
     assert sorted(before) == names(done)
@@ -239,7 +240,8 @@ def test_a_story_is_told_once_by_whoever_told_it_first(site) -> None:
 
 def test_an_empty_site_has_feeds_too(make_site: Callable) -> None:
     site = make_site()
-    assert names(publish_all(site.app)) == sorted([*(f"all/{n}" for n in MAIN), *SITE[:4], "sitemaps/pages.xml"])
+    assert names(publish_all(site.app)) == sorted([*(f"all/{n}" for n in MAIN), *LETTERS, *SITE[:4],
+                                                     "sitemaps/pages.xml"])
     site.advance(days=1)
     assert publish_all(site.app).written == []
 
@@ -675,4 +677,5 @@ def test_two_at_once_do_one_after_the_other(site) -> None:
     assert sum(bool(done.written) for done in found) == 1
     with site.app.store.read() as connection:
         assert connection.execute(feed_entries.select()).fetchall()
-        assert {row.entries for row in connection.execute(feed_rows.select())} == {3}
+        assert {row.slug: row.entries for row in connection.execute(feed_rows.select())} == {
+            "all": 3, "few": 3, "newsletters/lantern": 0}

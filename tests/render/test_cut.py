@@ -77,7 +77,24 @@ def test_what_a_shell_must_have() -> None:
     assert shell_problems(HTML.cut(whole).shell, "html") == []
     assert len(shell_problems(HTML.cut("").shell, "html")) == 2
     personal = "{begin.web}{tokens.unsubscribe_url}{tokens.since}{end.web}"
-    bare = shell(HTML, "{slots.articles}" + personal + "{slots.toc}{slots.toc}")
+    bare = shell(HTML, "{slots.articles}" + personal + "{tokens.preferences_url}{slots.toc}{slots.toc}")
     assert [p.split()[0] for p in shell_problems(HTML.cut(bare).shell, "html")] == [
-        "the", "tokens.since", "tokens.unsubscribe_url"
+        "the", "tokens.preferences_url", "tokens.since", "tokens.unsubscribe_url"
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ("{begin.web}{begin.next_url}{tokens.next_url}{end.next_url}{end.web}", False),
+        ("{begin.web}{tokens.next_url}{end.web}", False),
+        ("{tokens.next_url}", True),
+        ("{begin.mail}{tokens.next_url}{end.mail}", True),
+        ("{begin.next_url}on{end.next_url}", True),
+        ("{begin.next_url}{begin.web}on{end.web}{end.next_url}", True),   # a mail would ask for it first
+    ],
+)
+def test_what_only_the_web_knows_is_asked_for_there_alone(asked: str, refused: bool) -> None:
+    whole = shell(HTML, "{slots.articles}{begin.mail}{tokens.unsubscribe_url}{end.mail}" + asked)
+    problems = shell_problems(HTML.cut(whole).shell, "html")
+    assert [p.split()[0] for p in problems] == (["tokens.next_url"] if refused else [])

@@ -23,6 +23,7 @@ from pipeline.compose.fill import DigestFacts, decide_fill
 from pipeline.compose.window import decide_reach
 from pipeline.model.articles import Draft, Show
 from pipeline.model.deliveries import COVERED, LIVE, MOVES, DeliveryState
+from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules, candidate
 from pipeline.model.sources import SourceKind
@@ -165,7 +166,7 @@ class Book:
             ids = list(subscribers.audience_ids(connection, audience))
             assert digests.change(connection, digest, DigestStatus.FROZEN, from_seq=reach.from_seq, cut_seq=cut,
                                   audience_seq=audience.audience_seq, selected=len(ids), frozen_at=self.now)
-            digests.store_content(connection, digest, chosen, [])
+            digests.store_content(connection, digest, chosen, {})
             deliveries.add_batches(connection, digest, self.now, ids, batch)
         return digest
 
@@ -183,7 +184,7 @@ class Book:
                     "by a test" if facts.status == DigestStatus.CANCELLED else "")
                 audience = Audience(facts.newsletter_id, facts.audience, facts.audience_seq)
                 verdicts = [decide_fill(person, about) for person in deliveries.people(connection, one, audience)]
-                selection = digests.ensure_selection(connection, one.digest_id, article_ids=[1], more=0, subject="",
+                selection = digests.ensure_selection(connection, one.digest_id, Arrangement((1,)), more=0, subject="",
                                                      preheader="")
                 deliveries.fill(connection, one, [v.row(selection if v.selection else 0) for v in verdicts], self.now)
 

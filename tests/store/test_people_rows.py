@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.model.subscribers import SubscriptionStatus
-from pipeline.store import ledger, meta, subscribers
+from pipeline.store import deliveries, ledger, meta, subscribers
 from pipeline.store.subscribers import Audience
 
 NAMES = ("ada", "bo", "cy")
@@ -109,3 +109,73 @@ def test_suppressing_twice_keeps_the_first_reason(book) -> None:
 def test_an_address_that_nobody_has(book) -> None:
     with book.store.read() as connection, pytest.raises(UsageError, match="nobody with this address"):
         subscribers.by_address(connection, "nobody@example.org")
+
+
+# --- topics and language ----------------------------------------------------------------------------------
+
+
+def events(book, name: str) -> list[tuple[str, str, str, str, str]]:
+    with book.store.read() as connection:
+        return [(str(e.kind), str(e.status), e.schedule, e.language, e.detail)
+                for e in subscribers.history(connection, book.people[name])]
+
+
+def choose(book, name: str, *, topics: tuple[str, ...] | None = None, language: str | None = None) -> bool:
+    with book.store.write() as connection:
+        changed = False
+        if topics is not None:
+            changed |= subscribers.choose_topics(connection, book.people[name], topics, book.now)
+        if language is not None:
+            changed |= subscribers.choose_language(connection, book.people[name], language, book.now)
+    return changed
+
+
+def test_a_choice_leaves_an_event_only_where_it_changes_something(book) -> None:
+    book.join("ada", "weekly")
+    book.join("bo")
+    assert choose(book, "ada", topics=("tide", "health", "tide"))
+    assert subscription(book, "ada").topics == ("health", "tide")
+    assert not choose(book, "ada", topics=("health", "tide"), language="")
+    assert choose(book, "ada", language="sv")
+    assert not choose(book, "ada", language="sv")
+    assert choose(book, "ada", topics=())
+    assert events(book, "ada") == [
+        ("confirmed", "confirmed", "weekly", "", "a test"), ("topics", "confirmed", "weekly", "", "health, tide"),
+        ("language", "confirmed", "weekly", "sv", "sv"), ("topics", "confirmed", "weekly", "sv", "")]
+    assert (subscription(book, "bo").topics, subscription(book, "bo").language) == ((), "")
+
+
+def test_a_choice_takes_nobody_out_of_an_audience_or_back_into_one(book) -> None:
+    book.join("ada")
+    book.join("bo")
+    book.leave("bo")
+    choose(book, "ada", topics=("tide",), language="sv")
+    choose(book, "bo", topics=("tide",), language="sv")
+    with book.store.read() as connection:
+        seq = meta.counter(connection, meta.EVENTS)
+    assert members(book, "daily", seq) == {book.people["ada"]}
+    assert subscription(book, "bo").status is SubscriptionStatus.UNSUBSCRIBED
+    assert {status for _, status, *_ in events(book, "bo")[-2:]} == {"unsubscribed"}
+
+
+def test_choices_stay_with_who_comes_back(book) -> None:
+    book.join("ada")
+    choose(book, "ada", topics=("tide",), language="sv")
+    book.join("ada", "weekly")
+    book.leave("ada")
+    book.join("ada", "weekly")
+    back = subscription(book, "ada")
+    assert (back.schedule, back.topics, back.language) == ("weekly", ("tide",), "sv")
+    assert events(book, "ada")[-1][3] == "sv"
+
+
+def test_a_fill_knows_what_people_chose(book) -> None:
+    book.join("ada")
+    book.join("bo")
+    choose(book, "ada", topics=("tide", "health"), language="sv")
+    with book.store.read() as connection:
+        seq = meta.counter(connection, meta.EVENTS)
+        ids = sorted(book.people.values())
+        batch = deliveries.Batch(0, 0, book.now, ids[0], ids[-1], 2)
+        facts = deliveries.people(connection, batch, Audience(book.newsletter, "", seq))
+    assert [(one.topics, one.language) for one in facts] == [(("health", "tide"), "sv"), ((), "")]

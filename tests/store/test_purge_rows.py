@@ -141,7 +141,7 @@ def test_a_frozen_digest_keeps_its_form(book: Any, declare_one: Callable[..., in
             "other\nAlso in quagga: https://north.example/quagga/1\n")})
     with book.store.write() as connection:
         similar.merge(connection, other, mine, book.now)
-        digests.store_content(connection, digest, [], fragments(frozen))
+        digests.store_content(connection, digest, [], {"": fragments(frozen)})
     book.fill(digest)
     with book.store.write() as connection:
         connection.execute(update(selections).values(article_ids=[mine, other], subject="quagga", preheader="quagga"))

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from pipeline.model.articles import ArticleStatus, Show
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.fragments import fragments, thaw
-from pipeline.model.frozen import Fragment, Frozen, Piece, PieceKind, fragment, literal
+from pipeline.model.frozen import Arrangement, Fragment, Frozen, Piece, PieceKind, fragment, literal
 from pipeline.model.sources import PassedState, SourceKind
 from pipeline.model.withdrawn import OF_AN_ARTICLE, WORDS
 from pipeline.store import (
@@ -73,7 +73,7 @@ def freeze(book: Any, html: dict[int, str], text: dict[int, str] | None = None) 
     pieces = {("articles", i): fragment("articles", i, body, (text or {}).get(i, "x\n")) for i, body in html.items()}
     frozen = Frozen("nonce123", (literal("<ul>"), slot, literal("</ul>\n")), (literal("x\n"), slot), pieces)
     with book.store.write() as connection:
-        digests.store_content(connection, digest, [], fragments(frozen))
+        digests.store_content(connection, digest, [], {"": fragments(frozen)})
         connection.execute(update(digest_rows).where(digest_rows.c.id == digest).values(
             settings={"page": {"public_url": SITE}}))
     return digest
@@ -156,7 +156,8 @@ def test_a_frozen_digest_loses_it_and_mails_that_wait_are_made_anew(book: Any) -
     book.fill(digest)
     with book.store.write() as connection:  # all three share one selection; eve's is another
         connection.execute(update(selections).values(article_ids=[mine, other], subject="quagga", preheader="quagga"))
-        apart = digests.ensure_selection(connection, digest, article_ids=[other], more=0, subject="Other", preheader="")
+        apart = digests.ensure_selection(connection, digest, Arrangement((other,)), more=0, subject="Other",
+                                         preheader="")
         assert len(deliveries.claim(connection, "w.1", book.now, 10)) == 3
     book.put(book.delivery(digest, "ada")["id"], DeliveryState.SENT)
     book.put(book.delivery(digest, "eve")["id"], DeliveryState.CLAIMED, selection_id=apart)

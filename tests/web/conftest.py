@@ -79,6 +79,9 @@ former = ["lamp"]
   at = "Mon 08:00"
   default = true
 
+[preflight]
+links = false
+spam = "off"
 [mail]
 sender = "The Beacon <news@beacon.example>"
 reply_to = "desk@beacon.example"

@@ -365,6 +365,38 @@ def topic(house: Any, *folders: str, ended: bool = False) -> None:
 # --- memory -----------------------------------------------------------------------------------------------
 
 
+def test_the_feed_of_a_newsletter_is_served_like_the_others(house_with: House) -> None:
+    folder = "/feeds/newsletters/beacon"
+    house = house_with({"newsletters/beacon/rss.xml": LONG, "newsletters/beacon/index.html": b"<p>Letters</p>"}, HUB)
+    first = house.get(f"{folder}/rss.xml")
+    assert (first.status, first.body, first.headers["content-type"]) == (200, LONG, RSS)
+    assert '<https://cdn.example/feeds/newsletters/beacon/rss.xml>; rel="self"' in first.headers["link"]
+    again = house.get(f"{folder}/rss.xml", if_none_match=first.headers["etag"], a_im="feed")
+    assert (again.status, again.body) == (304, b"")
+    assert house.get(f"{folder}/rss.xml", if_none_match='"older"', a_im="feed").status == 200
+    assert house.get(f"{folder}/").body == b"<p>Letters</p>"
+    assert house.get(folder).headers["location"] == f"{folder}/"
+
+
+@pytest.mark.parametrize("rest", ["", "/", "/rss.xml", "/index.html"])
+def test_the_feed_of_a_renamed_newsletter_leads_to_the_new_one(house_with: House, rest: str) -> None:
+    house = house_with({"newsletters/lamp/rss.xml": b"a copy", "newsletters/lamp/index.html": b"a copy"})
+    answer = house.get(f"/feeds/newsletters/lamp{rest}")
+    assert (answer.status, answer.headers["location"]) == (
+        308, f"/feeds/newsletters/beacon/{rest.removeprefix('/')}")
+
+
+def test_what_is_no_feed_of_a_newsletter_is_told_like_the_others(house_with: House) -> None:
+    house = house_with({})
+    for path, status in (("beacon/rss.xml", 503), ("beacon/", 503), ("beacon/more.xml", 404), ("nobody/rss.xml", 404),
+                         ("", 404), ("rss.xml", 404), ("topic/rss.xml", 404), ("beacon/topic/rss.xml", 404)):
+        assert house.get(f"/feeds/newsletters/{path}").status == status, path
+    with house.app.store.write() as connection:
+        connection.execute(insert(feeds).values(slug="newsletters/nobody", uid="newsletters/nobody",
+                                                created_at=house.app.now(), ended_at=house.app.now()))
+    assert house.get("/feeds/newsletters/nobody/rss.xml").status == 410
+
+
 def test_what_is_kept_in_memory_is_bounded() -> None:
     memory: Memory[str] = Memory(2 * (400 + OVERHEAD))
     for number in (0, 1, 2, 3, 4, 4, 0):

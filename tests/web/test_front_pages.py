@@ -112,6 +112,7 @@ def test_small_files(house: Any) -> None:
     assert house.get("/healthz").body == b"ok\n"
     robots = house.get("/robots.txt").text
     assert "Disallow: /u/" in robots
+    assert "Disallow: /p/" in robots
     assert "Disallow: /mail/" in robots
     for name in ("favicon.ico", "favicon.svg"):
         assert house.get(f"/{name}").headers["content-type"] == "image/svg+xml"

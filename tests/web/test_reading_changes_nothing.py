@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from starlette.routing import Match, Route
 
+from pipeline.mail.tokens import PREFERENCES
 from pipeline.store import sources, websub
 
 SITE = "http://127.0.0.1:8000"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 HUB_ASKS = [f"/websub/{token}?hub.topic=topic&hub.challenge=x&hub.mode={mode}"
             for token in ("t" * 32, "u" * 32) for mode in ("subscribe", "unsubscribe", "denied")]
 
@@ -26,10 +28,14 @@ def test_no_get_or_head_changes_anything(house: Any, served: Callable[[], HTTPCo
     raw = house.get(f"{house.mail_path}/raw").text.replace("=\n", "").replace("=3D", "=")
     links = re.findall(rf"{SITE}(/[^\s\"<>]*)", raw)
     assert f"/u/{house.token()}" in links
+    own_page = f"/p/{house.app.keyring.sign(PREFERENCES, '1')}"
+    assert own_page in links
     connection = served()
     queue = ["/", "/robots.txt", "/healthz", "/favicon.ico", "/feeds", "/feeds/all/nothing.xml", "/nothing",
-             "/sitemap.xml", "/sitemaps/nothing.xml",
-             "/n/beacon", "/n/lamp/", "/a/99", "/u/wrong", *HUB_ASKS, f"/u/{house.token(99)}", *links]
+             "/sitemap.xml", "/sitemaps/nothing.xml", f"/i/{'0' * 32}.png",
+             "/n/beacon", "/n/lamp/", "/a/99", "/u/wrong", "/p/wrong", *HUB_ASKS,
+             f"{own_page}?shown=schedule&schedule=daily", f"/p/{house.app.keyring.sign(PREFERENCES, '99')}",
+             f"/u/{house.token(99)}", *links]
     seen: dict[str, int] = {}
     while queue:
         path = queue.pop()
@@ -54,8 +60,11 @@ def test_no_get_or_head_changes_anything(house: Any, served: Callable[[], HTTPCo
 
 def test_the_walk_would_see_a_change(house: Any) -> None:
     before = house.data_digest()
+    house.ask("POST", f"/p/{house.app.keyring.sign(PREFERENCES, '1')}", FORM, b"shown=schedule&schedule=daily")
+    changed = house.data_digest()
+    assert changed != before
     house.ask("POST", f"/u/{house.token()}")
-    assert house.data_digest() != before
+    assert house.data_digest() != changed
 
 
 def within(link: str) -> str:

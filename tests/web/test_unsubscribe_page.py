@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.mail.tokens import UNSUBSCRIBE
 from pipeline.store import subscribers
-from pipeline.web.unsubscribe import masked
+from pipeline.web.personal import masked
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -1,1 +1,1 @@
-"""Untrusted bytes are read in processes of their own."""
+"""What is read of a source in a child process, and the processes for it."""

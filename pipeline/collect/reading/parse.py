@@ -4,7 +4,7 @@
     newest first 1,000
 
 Every failure is a ParseError that says what the bytes are instead of a feed. The counts bound the work; time and memory
-of the whole are bounded by the process in which it runs (collect/children/pool.py).
+of the whole are bounded by the process in which it runs (children/pool.py).
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.children.answers import ANSWER, RESULT, FeedRead
-from pipeline.collect.children.frames import Forged, decode, encode
+from pipeline.children.frames import Forged, decode, encode
+from pipeline.children.messages import ANSWER, RESULT
+from pipeline.collect.children.answers import FeedRead
 from pipeline.collect.children.pool import ChildLimits, Children, TooCostly
 from pipeline.errors import ParseError
 from pipeline.model.articles import Draft, Enclosure, Extra, Found, Show

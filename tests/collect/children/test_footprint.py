@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import sys, threading
 from io import BytesIO
-from pipeline.collect.children.footprint import give_large_blocks_back
+from pipeline.children.footprint import give_large_blocks_back
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

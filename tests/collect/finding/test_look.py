@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pipeline.collect.children.frames import decode, encode
+from pipeline.children.frames import decode, encode
 from pipeline.collect.finding.findings import Glance
 from pipeline.collect.finding.look import MAX_GUESSES, Looked, look_at, with_scheme
 from pipeline.collect.finding.pointing import SAMPLES, glance

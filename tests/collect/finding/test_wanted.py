@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.children.frames import decode, encode
+from pipeline.children.frames import decode, encode
 from pipeline.collect.finding.findings import Pointer, PointersRead
 from pipeline.collect.finding.pointing import listing_pointers, sitemap_pointers
 from pipeline.collect.finding.wanted import FEW, WAITING_POLLS, Judged, Want, wanted

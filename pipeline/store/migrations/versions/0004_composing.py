@@ -37,6 +37,7 @@ def upgrade() -> None:
     added: dict[str, list[sa.Column[Any]]] = {
         'subscriptions': [_json('topics', '[]')],
         'digests': [_words('held_by'), _json('edits', '{}'), _json('findings', '[]'),
+                    sa.Column('proofed_at', UTC_TIME),
                     sa.Column('version', sa.BigInteger(), server_default='0', nullable=False),
                     sa.Column('drafted_at', UTC_TIME), sa.Column('approved_at', UTC_TIME)],
         'digest_articles': [_number('rank'), _json('score', '{}'), _number('size')],

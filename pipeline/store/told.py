@@ -1,0 +1,85 @@
+"""What people were told: which articles, in which revision, and what was put right since."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select
+
+from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.selection import Correction
+from pipeline.store import articles as article_rows
+from pipeline.store.chunks import chunks
+from pipeline.store.digests import FRESH
+from pipeline.store.schema import (
+    article_revisions,
+    articles,
+    deliveries,
+    digest_articles,
+    digest_corrections,
+    digests,
+    selections,
+)
+
+NOTED = "noted"      # what the operator noted (`articles correct`)
+CHANGED = "changed"  # and what sources changed
+
+
+def told_by(
+    connection: Connection, article_ids: Collection[int], first_id: int, last_id: int, *, upto_seq: int | None = None
+) -> dict[int, dict[int, int]]:
+    """Subscription -> of these articles those that it was told, with the newest revision that it was told of. Counted
+    are mails that were sent, and those that maybe were; with `upto_seq` only those whose windows end there or before.
+    Subscription ids are inclusive."""
+    within = [deliveries.c.cut_seq <= upto_seq] if upto_seq is not None else []
+    carried: defaultdict[int, dict[int, int]] = defaultdict(dict)   # digest -> article -> revision
+    for table, more in ((digest_articles, [digest_articles.c.kind == FRESH]), (digest_corrections, [])):
+        for chunk in chunks(sorted(article_ids)):
+            rows = connection.execute(
+                select(table.c.digest_id, table.c.article_id, table.c.revision)
+                .join(digests, digests.c.id == table.c.digest_id)
+                .where(table.c.article_id.in_(chunk), digests.c.frozen_at.is_not(None), *more))
+            for row in rows:
+                carried[row.digest_id][row.article_id] = row.revision
+    told: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    for chunk in chunks(sorted(carried)):
+        for one in connection.execute(
+                select(deliveries.c.subscription_id, deliveries.c.digest_id, selections.c.article_ids,
+                       selections.c.corrections)
+                .join(selections, selections.c.id == deliveries.c.selection_id)
+                .where(deliveries.c.digest_id.in_(chunk), deliveries.c.covered,
+                       deliveries.c.subscription_id.between(first_id, last_id), *within)):
+            revisions = carried[one.digest_id]
+            mine = told[one.subscription_id]
+            for article_id in (*one.article_ids, *one.corrections):
+                if article_id in revisions:
+                    mine[article_id] = max(mine.get(article_id, 0), revisions[article_id])
+    return dict(told)
+
+
+def put_right(
+    connection: Connection, newsletter_id: int, kind: str, since: datetime, limit: int
+) -> list[tuple[Article, Correction]]:
+    """Articles that a frozen digest of the newsletter told and that were put right since, the latest first: by the
+    operator's note (NOTED), or in any way that counts as a new revision (CHANGED). At most `limit`."""
+    noted = (
+        select(article_revisions.c.article_id, func.max(article_revisions.c.revision).label("revision"))
+        .where(article_revisions.c.seq.is_not(None)).group_by(article_revisions.c.article_id).subquery())
+    standing = and_(articles.c.correction != "", articles.c.corrected_at >= since)
+    later = noted.c.revision
+    if kind == CHANGED:
+        standing = or_(standing, and_(articles.c.revision > 1, articles.c.updated_at >= since))
+        later = articles.c.revision
+    query = (
+        select(articles.c.id, later.label("revision")).outerjoin(noted, noted.c.article_id == articles.c.id)
+        .where(standing, articles.c.status == ArticleStatus.ACCEPTED, articles.c.id.in_(
+            select(digest_articles.c.article_id).join(digests, digests.c.id == digest_articles.c.digest_id)
+            .where(digest_articles.c.kind == FRESH, digests.c.newsletter_id == newsletter_id,
+                   digests.c.frozen_at.is_not(None), digest_articles.c.revision < later)))
+        .order_by(articles.c.updated_at.desc(), articles.c.id.desc()).limit(limit))
+    rows: list[Row[Any]] = list(connection.execute(query))
+    known = article_rows.by_ids(connection, [row.id for row in rows])
+    return [(known[row.id], Correction(row.id, row.revision)) for row in rows]
