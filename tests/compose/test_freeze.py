@@ -52,8 +52,8 @@ PAGE = DigestPage(
     archive_url="https://lantern.example/n/lantern", feed_url="https://lantern.example/feeds/all.xml",
 )
 VALUES = {
-    "unsubscribe_url": "https://lantern.example/u/token?a=1&b=2",
-    "preferences_url": "https://lantern.example/p/token?a=1&b=2", "address": "ada@example.org", "since": "3 May 2026",
+    "unsubscribe_url": "https://lantern.example/u/token?a=1&b=2", "preferences_url": "https://lantern.example/p/token",
+    "address": "ada@example.org", "since": "3 May 2026",
     "preheader": "Two · Three", "more": "4", "count": "3", "contents": "1", "corrections": "",
 }
 AROUND = {"previous_url": "https://lantern.example/n/lantern/2026-11-21-0800-daily",
