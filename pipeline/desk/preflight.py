@@ -189,8 +189,9 @@ def _templates(config: Config) -> Iterator[Finding]:
         area = f"newsletter {newsletter.slug}"
         try:
             one, two = sample_article(1), sample_article(2)
-            templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one])
-            subject = templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one, two])
+            source = newsletter.subject or templates.digest(newsletter.template).subject_source
+            templates.subject(source, page=SAMPLE_PAGE, articles=[one])
+            subject = templates.subject(source, page=SAMPLE_PAGE, articles=[one, two])
             yield Finding(area, f'its subject reads "{subject}" for two articles')
         except BroadsheetError as error:
             yield Finding(area, str(error), Verdict.PROBLEM)
