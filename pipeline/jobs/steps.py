@@ -353,7 +353,10 @@ def _compose(app: App, newsletter: Newsletter, slot: Slot, audience: str, late: 
         if known is not None and known.drafted_at and known.status in (DigestStatus.DRAFT, DigestStatus.APPROVED):
             newsletter_id = declared.newsletter_id(connection, newsletter.slug)
             plan = choose(connection, newsletter_id, newsletter, known.audience, known, app.now())
-            asked = {article.source for article in plan.fresh} & {source.slug for source in app.config.sources}
+            here = {article.source for article in plan.fresh} & {source.slug for source in app.config.sources}
+            # a source that failed or was set aside is left in peace: it would cost time, and tell nothing
+            asked = {slug for slug, state in sources.states(connection, here).items()
+                     if state.standing is SourceStanding.ACTIVE and not state.failures}
     if asked and not late:
         collect_due(app, sorted(asked), force=True)
     return compose(parts(app), newsletter, slot, audience=audience, now=app.now(), late=late)
