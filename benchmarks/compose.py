@@ -1,6 +1,6 @@
 """How long a freeze takes, what one more selection costs, and how many messages a core personalises in a second.
 
-    freeze_vs_premailer    a whole freeze of a 20-article digest, from what was chosen to what is stored, against ONE warm
+    freeze_vs_premailer    a whole freeze of 20 articles, from what was chosen to what is stored, against ONE warm
                            premailer transform of the same document: what mailing costs at the very least
     selection_ms           one more distinct selection: choosing, subject, preheader and its row
     selections_10k_s, _mb  10,000 of them from one freeze, and the most memory that the process had, freeze included
@@ -107,8 +107,8 @@ def measure(options: Options) -> Result:
         runs=runs,
         limits="freeze: premailer itself, then a second parse to compare markers, plain text and quoted-printable; "
                "selections: the row (SQL), then the subject's template; messages: copying 124 KB, then headers and "
-               "three HMACs" + "".join(f"; {name} can't be had here, so it is no peer" for name in ("css_inline", "juice")
-                                       if name not in took),
+               "three HMACs" + "".join(f"; {name} can't be had here, so it is no peer"
+                                       for name in ("css_inline", "juice") if name not in took),
     )
 
 
@@ -251,11 +251,11 @@ def _select_all(app: App, digest_id: int, picks: Sequence[tuple[str, ...]]) -> f
 
 def _own_selections(app: App, digest_id: int, count: int) -> list[int]:
     """So many selections of all articles, each in another order."""
-    digest, rng = _read(app, digest_id), random.Random(2)
+    ids, rng = [article.id for article in _read(app, digest_id).articles], random.Random(2)
     with app.store.write() as connection:
         return [digests.ensure_selection(
-            connection, digest.id, Arrangement(tuple(rng.sample([a.id for a in digest.articles], len(digest.articles)))),
-            more=number, subject="The ferry that came back and 19 more", preheader="What else is in it")
+            connection, digest_id, Arrangement(tuple(rng.sample(ids, len(ids)))), more=number,
+            subject="The ferry that came back and 19 more", preheader="What else is in it")
             for number in range(1, count + 1)]
 
 
