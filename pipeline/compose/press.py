@@ -48,7 +48,8 @@ def press(
         content = content_of(plan.fresh, page, groups=plan.groups, corrections=[a for a, _ in plan.corrections],
                              notes=notes_of(digest.edits), pictures=pictures)
         made[language] = freeze(template, page, content, nonce=nonce)
-    head = replace(head, groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
+    head = replace(head, subject=head.subject or template.subject_source,
+                   groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
     plan = _measured(plan, made)
     _try_subject(templates, head, plan.selection(plan.most), plan.fresh)
     isolated = dict.fromkeys(f"article {n.article_id}: {n.reason}" for one in made.values() for n in one.notes)
@@ -81,9 +82,10 @@ def said(markdown: str) -> tuple[str, str]:
 
 
 def selection_subject(
-    templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article]
+    templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article], language: str = ""
 ) -> tuple[str, str]:
-    """(subject, preheader) for one selection."""
+    """(subject, preheader) for one selection, in one of the digest's languages ("": the newsletter's)."""
+    head = head.spoken(language)
     by_id = {a.id: a for a in frozen if a.status is ArticleStatus.ACCEPTED}
     chosen = [by_id[i] for i in selection.ids if i in by_id]
     views = [plain_view(article, public_url=head.page.public_url) for article in chosen]

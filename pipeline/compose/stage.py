@@ -251,7 +251,7 @@ def _selections(
     ids = {}
     for language, selection in sorted(distinct, key=lambda one: (one[0], one[1].ids, one[1].groups, one[1].more,
                                                                  one[1].corrections)):
-        subject, preheader = selection_subject(templates, head, selection, articles)
+        subject, preheader = selection_subject(templates, head, selection, articles, language)
         ids[language, selection] = digests.ensure_selection(
             connection, digest_id, distinct[language, selection], more=selection.more, subject=subject,
             preheader=preheader, language=language)

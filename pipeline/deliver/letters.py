@@ -15,7 +15,7 @@ from pipeline.mail.tokens import PREFERENCES, UNSUBSCRIBE, Keyring
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import OWN, Arrangement, DigestPage, Frozen, own
 from pipeline.model.letterhead import Letterhead
-from pipeline.render.views import format_date
+from pipeline.render.dates import format_date
 from pipeline.store import Row, digests, meta
 from pipeline.store.deliveries import Claimed
 from pipeline.store.engine import Store

@@ -24,8 +24,7 @@ from pipeline.net.fetch import Fetcher
 Make = Callable[..., Letter]
 NOW = datetime(2026, 6, 1, 6, tzinfo=UTC)
 ALONE = Preflight(links=False, spam="off")
-DESIGNS = sorted(path.parent.name for path in (Path(__file__).parents[3] / "templates").glob("*/body.html.j2")
-                 if (path.parent / "subject.txt.j2").exists())
+DESIGNS = sorted(path.parent.name for path in (Path(__file__).parents[3] / "templates").glob("*/body.html.j2"))
 
 RICH = """
 ## A heading
