@@ -261,7 +261,7 @@ def mould(frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str]) ->
     clean = html_value if html else text_value
     solid: list[list[bytes]] = [[]]
     holes: list[str] = []
-    holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions and many pieces; some digests have a mould a person
+    holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions, many pieces
     for piece in frozen.html if html else frozen.text:
         there = holds.get(piece.conditions)
         if there is None:
