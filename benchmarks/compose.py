@@ -28,11 +28,13 @@ from typing import Any
 
 from measure import NOW, Options, Result, accept, folder, found_articles, main, medians_s, seconds, site, subscribe
 from premailer import Premailer
+from sqlalchemy import bindparam, update
 
 from pipeline.app import App, open_app
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.freeze import content_of, render_directly, views_of
-from pipeline.compose.press import press, selection_subject
+from pipeline.compose.press import press
+from pipeline.compose.selections import store_selections
 from pipeline.compose.settings import page_for
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.deliver.letters import Letter, Letters
@@ -43,10 +45,11 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus, Window
 from pipeline.model.pictures import IN_WORDS
 from pipeline.model.runs import Slot
-from pipeline.model.selection import Candidate, arrangement, select
+from pipeline.model.selection import Candidate, select
 from pipeline.render.cut import Markers
-from pipeline.store import declared, digests, subscribers
+from pipeline.store import declared, digests
 from pipeline.store.deliveries import Claimed
+from pipeline.store.schema import subscriptions
 
 ARTICLES, WORDS_EACH = 20, 234   # about 124 KB a message, and what fits into its 100 KB of HTML
 PEOPLE = 10_000                  # messages personalised in one run
@@ -239,12 +242,10 @@ def _select_all(app: App, digest_id: int, picks: Sequence[tuple[str, ...]]) -> f
         window = Window(0, max(a.accepted_seq for a in digest.articles))
         for start in range(0, len(picks), BATCH):
             with app.store.write() as connection:
-                for topics in picks[start:start + BATCH]:
-                    chosen = select(digest.candidates, window, digest.head.rules, topics=topics, room=digest.head.room)
-                    subject, preheader = selection_subject(app.templates(), digest.head, chosen, digest.articles)
-                    digests.ensure_selection(
-                        connection, digest.id, arrangement(chosen, digest.head.groups), more=chosen.more,
-                        subject=subject, preheader=preheader)
+                chosen = [select(digest.candidates, window, digest.head.rules, topics=topics, room=digest.head.room)
+                          for topics in picks[start:start + BATCH]]
+                store_selections(connection, app.templates(), digest.head, digest.id,
+                                 [("", selection) for selection in chosen], digest.articles)
 
     return seconds(each)
 
@@ -252,11 +253,10 @@ def _select_all(app: App, digest_id: int, picks: Sequence[tuple[str, ...]]) -> f
 def _own_selections(app: App, digest_id: int, count: int) -> list[int]:
     """So many selections of all articles, each in another order."""
     ids, rng = [article.id for article in _read(app, digest_id).articles], random.Random(2)
+    new = [digests.Worded(Arrangement(tuple(rng.sample(ids, len(ids)))), number, "The ferry that came back and 19 more",
+                          "What else is in it") for number in range(1, count + 1)]
     with app.store.write() as connection:
-        return [digests.ensure_selection(
-            connection, digest_id, Arrangement(tuple(rng.sample(ids, len(ids)))), more=number,
-            subject="The ferry that came back and 19 more", preheader="What else is in it")
-            for number in range(1, count + 1)]
+        return list(digests.add_selections(connection, digest_id, new).values())
 
 
 Way = Callable[[Path, int], float]
@@ -265,13 +265,15 @@ Way = Callable[[Path, int], float]
 def _in_a_process(way: Way, options: Options) -> dict[str, float]:
     """Seconds and the peak of memory, from a process that does nothing else; who subscribed is there before it."""
     count = options.size(SELECTIONS, 7)
+    people = [{"number": number, "picked": list(topics)} for number, topics in enumerate(_picks(count), 1)]
+    picked = update(subscriptions).where(subscriptions.c.id == bindparam("number")).values(topics=bindparam("picked"))
     with folder() as place:
         with site(CONFIG, place) as app:
             _accept(app, options)
-            subscribe(app, "lantern", "daily", count)
-            with app.store.write() as connection:
-                for number, topics in enumerate(_picks(count), 1):
-                    subscribers.choose_topics(connection, number, topics if options.size(1, 0) else (), NOW)
+            subscribe(app, "lantern", "daily", count if way is _filled else 3)
+            if way is _filled and not options.smoke:
+                with app.store.write() as connection:
+                    connection.execute(picked, people)
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_run, args=(way, place, count, there))
