@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.compose.choose import Plan
@@ -17,9 +17,9 @@ from pipeline.model.newsletters import Digest
 from pipeline.model.pictures import Pictures
 from pipeline.model.room import correction_sizes, room, sizes
 from pipeline.model.selection import Selection
-from pipeline.render.subjects import subject_of
+from pipeline.render.subjects import subject_from
 from pipeline.render.templates import Templates
-from pipeline.render.views import FIRST_HEADING, fit_html, plain_view, preheader
+from pipeline.render.views import FIRST_HEADING, ArticleView, fit_html, plain_view, preheader
 from pipeline.text.clean import clean_html, text_with_links
 from pipeline.text.markdown import markdown_html
 
@@ -87,11 +87,18 @@ def selection_subject(
     templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article], language: str = ""
 ) -> tuple[str, str]:
     """(subject, preheader) for one selection, in one of the digest's languages ("": the newsletter's)."""
-    head = head.spoken(language)
-    by_id = {a.id: a for a in frozen if a.status is ArticleStatus.ACCEPTED}
-    chosen = [by_id[i] for i in selection.ids if i in by_id]
-    views = [plain_view(article, public_url=head.page.public_url) for article in chosen]
-    return subject_of(templates, head, chosen), preheader(views)
+    views = plain_views(head, frozen)
+    return worded(templates, head.spoken(language), [views[i] for i in selection.ids if i in views])
+
+
+def plain_views(head: Letterhead, frozen: Iterable[Article]) -> dict[int, ArticleView]:
+    """What can be told of each article, by its id; nothing of one that was taken down."""
+    return {a.id: plain_view(a, public_url=head.page.public_url) for a in frozen if a.status is ArticleStatus.ACCEPTED}
+
+
+def worded(templates: Templates, head: Letterhead, views: Sequence[ArticleView]) -> tuple[str, str]:
+    """(subject, preheader) for these articles."""
+    return subject_from(templates, head, views), preheader(views)
 
 
 def _measured(plan: Plan, made: Mapping[str, Frozen]) -> Plan:

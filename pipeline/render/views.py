@@ -152,6 +152,8 @@ def underline(text: str, mark: str = "=", width: int = 72) -> str:
 
 def one_line(text: str) -> str:
     """Any text in one line without control characters: a subject, a title."""
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in text).split())
 
 

@@ -10,6 +10,7 @@ what templates fill in, by name: "{count} more on the web".
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ FOLDER = "words"
 LAST_RESORT = "en"
 MAX_PHRASE = 200       # characters
 MAX_FILE = 100_000     # bytes
+SETTLED_NS = 1_000_000_000
+"""What was changed longer ago can't be changed again without getting another time: file systems' clocks are coarse."""
 
 
 class Words:
@@ -60,19 +63,28 @@ class Wording:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = list(dict.fromkeys(folder.resolve() / FOLDER for folder in folders))
         self._read: dict[Path, tuple[tuple[int, int], _File]] = {}
+        self._known: dict[str, tuple[Mapping[Path, int], Words]] = {}
 
     def words(self, language: str) -> Words:
         """The words of a language: those of its longest tag first, then of shorter ones, then English.
 
         Raises TemplateError with file and line for the first thing wrong in a file that they are taken from.
         """
+        known = self._known.get(language)
+        if known is not None and known[0] == _changed(known[0]):
+            return known[1]
         said: dict[str, str] = {}
-        for path in reversed(list(self._paths(_tags(language)))):
+        paths = list(self._paths(_tags(language)))
+        stamps = _changed((*self._folders, *paths))
+        for path in reversed(paths):
             file = self._file(path)
             for problem in file.problems:
                 raise problem
             said |= file.said
-        return Words(language, said)
+        words = Words(language, said)
+        if max(stamps.values(), default=0) < time.time_ns() - SETTLED_NS:
+            self._known[language] = stamps, words
+        return words
 
     def problems(self) -> list[TemplateError]:
         """Everything that is wrong in any of the files."""
@@ -131,6 +143,18 @@ def _parts(phrase: str, values: Mapping[str, Any]) -> list[Any]:
     pieces: list[Any] = _PLACE.split(phrase)  # text, name, text, name, text
     pieces[1::2] = [values[name] for name in pieces[1::2]]
     return pieces
+
+
+def _changed(paths: Iterable[Path]) -> dict[Path, int]:
+    """When each of the files and folders was changed last; 0 for one that is not there. A folder is changed when a file
+    comes into it or goes."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = path.stat().st_mtime_ns
+        except OSError:
+            found[path] = 0
+    return found
 
 
 def _files(folder: Path) -> list[Path]:
