@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from pipeline.app import App
@@ -350,11 +350,18 @@ def _compose(app: App, newsletter: Newsletter, slot: Slot, audience: str, late: 
             plan = choose(connection, newsletter_id, newsletter, known.audience, known, app.now())
             since = max(known.due_at, known.approved_at or known.due_at)
             told = sources.states(connection, {article.source for article in plan.fresh})
-            asked = {slug for slug, state in told.items() if not state.last_polled_at or state.last_polled_at < since}
+            asked = {slug for slug, state in told.items() if _may_be_asked(state, since, app.now())}
             asked &= {source.slug for source in app.config.sources}
     if asked and not late:
         collect_due(app, sorted(asked), force=True)
     return compose(parts(app), newsletter, slot, audience=audience, now=app.now(), late=late)
+
+
+def _may_be_asked(state: sources.SourceState, since: datetime, now: datetime) -> bool:
+    """Whether a source was not asked since then, and does not have us wait."""
+    waits = state.failures and (state.next_poll_at is None or state.next_poll_at > now)
+    return state.standing is SourceStanding.ACTIVE and not waits and (
+        state.last_polled_at is None or state.last_polled_at < since)
 
 
 def _declared(app: App, newsletter: str, schedule: str) -> bool:

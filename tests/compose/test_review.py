@@ -476,6 +476,23 @@ def test_one_that_a_template_held_is_asked_for_too(copy_site, lantern_config, po
     assert polls == [("desk",)]
 
 
+@pytest.mark.parametrize(("state", "asked"), [
+    ({"failures": 1}, False), ({"standing": "gone"}, False), ({"standing": "quarantined"}, False),
+    ({"failures": 0}, True)])
+def test_a_source_that_has_us_wait_is_not_asked_out_of_turn(
+    copy_site, lantern_config, polls: list[tuple[str, ...]], state: dict[str, Any], asked: bool
+) -> None:
+    from pipeline.store.schema import sources as rows
+
+    site = copy_site(from_files, lantern_config(SEND))
+    at(site, 6)
+    with site.app.store.write() as connection:
+        connection.execute(rows.update().values(next_poll_at=site.now + timedelta(days=1), **state))
+    at(site, 8)
+    assert polls == [("desk",)] * asked
+    assert site.told(ANN) == ["Article one"], "it goes all the same"
+
+
 # --- a template that can't be rendered ---
 
 

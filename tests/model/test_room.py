@@ -72,7 +72,8 @@ def test_no_mail_is_longer_than_was_reckoned(bodies: list[str], heading: str, co
     keys += [(CORRECTIONS, number, body) for number, body in enumerate(corrections, 1)]
     frozen = made(*keys, shell=(Piece(TOKEN, "address"),))
     chosen = [number for number in range(1, len(bodies) + 1) if random.random() < 0.7]
-    shown = Arrangement(tuple(chosen), tuple(random.randrange(4) for _ in chosen), tuple(range(1, len(corrections) + 1)))
+    groups = tuple(random.randrange(4) for _ in chosen)
+    shown = Arrangement(tuple(chosen), groups, tuple(range(1, len(corrections) + 1)))
     html = personal_html(frozen, shown, {"address": "a" * VALUE, **shown.values()})
     reckoned = sum(sizes(frozen)[i] for i in chosen) + sum(correction_sizes(frozen).values())
     assert len(html.encode()) <= MOST_HTML - room(frozen) + reckoned

@@ -34,7 +34,8 @@ def test_a_pin_is_worth_more_than_all_else() -> None:
     ({"freshness": 43, "sources": 100}, "143 points: 43 for freshness, 100 for other sources of its story"),
     ({"freshness": 43, "sources": 0}, "43 points: 43 for freshness"),
     ({"freshness": 0, "sources": 0}, "0 points"),
-    ({"freshness": 0, "sources": 20, "pin": 1000}, "1,020 points: 20 for other sources of its story, 1,000 for your pin"),
+    ({"freshness": 0, "sources": 20, "pin": 1000},
+     "1,020 points: 20 for other sources of its story, 1,000 for your pin"),
     ({"luck": 7}, "7 points: 7 for luck"),
 ])
 def test_in_words(points: dict[str, int], said: str) -> None:

@@ -145,8 +145,8 @@ def test_one_per_story_keeps_the_given_order() -> None:
 
 
 def test_by_source_as_the_operator_names_them_then_by_name_then_by_date() -> None:
-    mixed = [article(1, source="zebra"), article(2, source="blog"), article(3, source="desk"), article(4, source="blog"),
-             article(5, source="apple")]
+    mixed = [article(1, source="zebra"), article(2, source="blog"), article(3, source="desk"),
+             article(4, source="blog"), article(5, source="apple")]
     assert ids(mixed, rules=replace(EVERY, order=Order.SOURCE)) == [5, 4, 2, 3, 1]
     named = replace(EVERY, order=Order.SOURCE, sources=("desk", "blog", "apple", "zebra"))
     assert ids(mixed, rules=named) == [3, 4, 2, 5, 1]
@@ -288,7 +288,7 @@ ANY_RULES = st.builds(
 
 @given(MIXED, ANY_RULES, st.integers(0, 40), st.integers(0, 40), st.sampled_from([(), ("x",), ("y", "z")]),
        st.integers(0, 150), st.randoms(use_true_random=False))
-def test_whatever_the_rules(  # noqa: PLR0913
+def test_whatever_the_rules(
     candidates: list[Candidate], rules: Rules, a: int, b: int, topics: tuple[str, ...], room: int, random
 ) -> None:
     window = Window(min(a, b), max(a, b))
