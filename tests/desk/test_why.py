@@ -143,7 +143,7 @@ def test_a_mail_left_before_it_was_withdrawn_or_after(state: DeliveryState, days
          "it stood in the digest d1, which is done; you put it at place 2."),
         (article(), NewsletterFacts("lantern", Rules(), (DigestFacts(
             "d1", DigestStatus.DONE, points={"freshness": 50, "sources": 20, "pin": 1000}),), people=1),
-         "which is done; it had 1,070 points: 50 for freshness, 20 for other sources of its story, 1,000 for your pin."),
+         "which is done; it had 1,070 points: 50 for freshness, 20 for other sources of its story, 1,000 for your "),
         (article(), NewsletterFacts("lantern", Rules(), unwanted='excluded by "advert"', people=4, waiting=4),
          'lantern: no digest takes it: excluded by "advert".'),
         (article(), NewsletterFacts("lantern", Rules(), dropped="d1", people=4, waiting=4),
