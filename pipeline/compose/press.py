@@ -26,7 +26,8 @@ from pipeline.text.markdown import markdown_html
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A digest ready to be stored. `plan` is the one it was made of, with the sizes that it turned out to have."""
+    """A digest ready to be stored. `plan` is the one it was made of, with the room and the sizes that it turned out to
+    have."""
 
     plan: Plan
     head: Letterhead
@@ -50,7 +51,7 @@ def press(
         made[language] = freeze(template, page, content, nonce=nonce)
     head = replace(head, subject=head.subject or template.subject_source,
                    groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
-    plan = _measured(plan, made)
+    plan = replace(_measured(plan, made), room=head.room)
     _try_subject(templates, head, plan.selection(plan.most), plan.fresh)
     isolated = dict.fromkeys(f"article {n.article_id}: {n.reason}" for one in made.values() for n in one.notes)
     return Pressed(plan, head, made, (*plan.notes, *isolated, *pictures.notes))
