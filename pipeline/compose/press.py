@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.compose.choose import Plan
@@ -17,16 +17,17 @@ from pipeline.model.newsletters import Digest
 from pipeline.model.pictures import Pictures
 from pipeline.model.room import correction_sizes, room, sizes
 from pipeline.model.selection import Selection
-from pipeline.render.subjects import subject_of
+from pipeline.render.subjects import subject_from
 from pipeline.render.templates import Templates
-from pipeline.render.views import FIRST_HEADING, fit_html, plain_view, preheader
+from pipeline.render.views import FIRST_HEADING, ArticleView, fit_html, plain_view, preheader
 from pipeline.text.clean import clean_html, text_with_links
 from pipeline.text.markdown import markdown_html
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A digest ready to be stored. `plan` is the one it was made of, with the sizes that it turned out to have."""
+    """A digest ready to be stored. `plan` is the one it was made of, with the room and the sizes that it turned out to
+    have."""
 
     plan: Plan
     head: Letterhead
@@ -48,8 +49,9 @@ def press(
         content = content_of(plan.fresh, page, groups=plan.groups, corrections=[a for a, _ in plan.corrections],
                              notes=notes_of(digest.edits, page.public_url, newsletter.images), pictures=pictures)
         made[language] = freeze(template, page, content, nonce=nonce)
-    head = replace(head, groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
-    plan = _measured(plan, made)
+    head = replace(head, subject=head.subject or template.subject_source,
+                   groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
+    plan = replace(_measured(plan, made), room=head.room)
     _try_subject(templates, head, plan.selection(plan.most), plan.fresh)
     isolated = dict.fromkeys(f"article {n.article_id}: {n.reason}" for one in made.values() for n in one.notes)
     return Pressed(plan, head, made, (*plan.notes, *isolated, *pictures.notes))
@@ -83,13 +85,21 @@ def said(markdown: str, public_url: str, images: Images, *, first_heading: int =
 
 
 def selection_subject(
-    templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article]
+    templates: Templates, head: Letterhead, selection: Selection, frozen: Sequence[Article], language: str = ""
 ) -> tuple[str, str]:
-    """(subject, preheader) for one selection."""
-    by_id = {a.id: a for a in frozen if a.status is ArticleStatus.ACCEPTED}
-    chosen = [by_id[i] for i in selection.ids if i in by_id]
-    views = [plain_view(article, public_url=head.page.public_url) for article in chosen]
-    return subject_of(templates, head, chosen), preheader(views)
+    """(subject, preheader) for one selection, in one of the digest's languages ("": the newsletter's)."""
+    views = plain_views(head, frozen)
+    return worded(templates, head.spoken(language), [views[i] for i in selection.ids if i in views])
+
+
+def plain_views(head: Letterhead, frozen: Iterable[Article]) -> dict[int, ArticleView]:
+    """What can be told of each article, by its id; nothing of one that was taken down."""
+    return {a.id: plain_view(a, public_url=head.page.public_url) for a in frozen if a.status is ArticleStatus.ACCEPTED}
+
+
+def worded(templates: Templates, head: Letterhead, views: Sequence[ArticleView]) -> tuple[str, str]:
+    """(subject, preheader) for these articles."""
+    return subject_from(templates, head, views), preheader(views)
 
 
 def _measured(plan: Plan, made: Mapping[str, Frozen]) -> Plan:

@@ -184,12 +184,14 @@ def _templates(config: Config) -> Iterator[Finding]:
         yield from (Finding(f"template {name}", problem, Verdict.PROBLEM) for problem in problems)
         if not problems:
             yield Finding(f"template {name}", "can be rendered, inlined and cut")
+    yield from (Finding("words", problem, Verdict.PROBLEM) for problem in templates.check_words())
     for newsletter in config.newsletters:
         area = f"newsletter {newsletter.slug}"
         try:
             one, two = sample_article(1), sample_article(2)
-            templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one])
-            subject = templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one, two])
+            source = newsletter.subject or templates.digest(newsletter.template).subject_source
+            templates.subject(source, page=SAMPLE_PAGE, articles=[one])
+            subject = templates.subject(source, page=SAMPLE_PAGE, articles=[one, two])
             yield Finding(area, f'its subject reads "{subject}" for two articles')
         except BroadsheetError as error:
             yield Finding(area, str(error), Verdict.PROBLEM)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from unicodedata import combining, east_asian_width
 
@@ -139,19 +139,6 @@ def fit_html(
     return _MARKUP.sub(lambda m: _fit_tag(m, shift, showing) if m["name"] else "", html)
 
 
-def format_date(value: date, language: str) -> str:
-    """ "22 November 2026" in English, "2026-11-22" in every other language."""
-    if language.lower().partition("-")[0] == "en":
-        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
-    return f"{value.year:04}-{value.month:02}-{value.day:02}"
-
-
-def format_weekday(value: date, language: str) -> str:
-    """ "Sunday, 22 November 2026" in English, the date alone in every other language."""
-    day = format_date(value, language)
-    return f"{_DAYS[value.weekday()]}, {day}" if day[0].isdigit() and " " in day else day
-
-
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
     """Wrap each line of a text; a line's own indent, bullet or quote mark is kept; addresses are never broken."""
     return "\n".join(_wrap_line(line, width, indent) for line in text.split("\n"))
@@ -165,6 +152,8 @@ def underline(text: str, mark: str = "=", width: int = 72) -> str:
 
 def one_line(text: str) -> str:
     """Any text in one line without control characters: a subject, a title."""
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in text).split())
 
 
@@ -228,8 +217,3 @@ _MARKUP = re.compile(
 _HEADING = re.compile(r"<h([1-6])\b", re.IGNORECASE)
 _FETCHING = frozenset({"img", "picture", "source", "video", "audio", "track", "iframe", "object", "embed", "link"})
 _LEAD = re.compile(r"^(?:\s*>)*\s*(?:(?:[-*•]|\d{1,3}[.)])\s+)?")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -25,10 +25,11 @@ def begin(connection: Connection, digest_id: int, cut_seq: int, now: datetime) -
 
 
 def edit(connection: Connection, digest_id: int, change: Callable[[Edits], Edits]) -> Digest:
-    """Change a digest that is not frozen. Raises StoreError where it is by now."""
+    """Change a digest that is not frozen; what the preflight said of it holds no longer. Raises StoreError where it is
+    frozen by now."""
     moved = connection.execute(  # the row is locked before it is read: of two edits at once neither is lost
         update(digests).where(digests.c.id == digest_id, digests.c.status.in_(OPEN))
-        .values(version=digests.c.version + 1)).rowcount
+        .values(version=digests.c.version + 1, proofed_at=None)).rowcount
     digest = digest_rows.get(connection, digest_id)
     if not moved:
         named = f"digest {digest.newsletter}/{digest.name}"
@@ -90,8 +91,8 @@ def dropped_stories(
     for row in rows:
         one = digest_rows.digest_of(row)
         by.update(dict.fromkeys(one.edits.drop, one.name))
-    for article_id in digest.edits.keep if digest else ():
-        by.pop(article_id, None)
+        for article_id in one.edits.keep:  # and whoever did not get it then does not lose it
+            by.pop(article_id, None)
     stories: dict[int, str] = {}
     for chunk in chunks(sorted(by)):
         for row in connection.execute(
