@@ -40,6 +40,7 @@ STDLIB_ONLY = {"model", "errors", "__init__"}
 HOMES = {
     "alembic": "store/",
     "apscheduler": "jobs/clock",
+    "babel": "render/dates",
     "backports.zstd": "net/decode",
     "boto3": "publish/objects",
     "botocore": "publish/objects",

@@ -118,7 +118,7 @@ def _write(app: App, sheet: Sheet, out: Path, *, screenshots: bool) -> dict[str,
 def show_findings(terminal: Terminal, findings: Sequence[Finding]) -> None:
     """What the preflight found, a line each."""
     for one in findings:
-        line = f"{one.check}: {one.text}" + (f" ({one.place})" if one.place else "")
+        line = f"{one.check}: {one.text}" + (f" ({one.place})" if one.place and one.place not in one.text else "")
         tell = {"error": terminal.problem, "warning": terminal.warn}.get(str(one.severity), terminal.note)
         tell(line)
 

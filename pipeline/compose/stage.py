@@ -15,18 +15,18 @@ from secrets import token_hex
 from typing import Any
 
 from pipeline.compose.choose import Plan, choose
-from pipeline.compose.fill import DigestFacts, Verdict, decide_fill
+from pipeline.compose.fill import DigestFacts, decide_fill
 from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
-from pipeline.compose.press import Pressed, press, selection_subject
+from pipeline.compose.press import Pressed, press
+from pipeline.compose.selections import selection_key, store_selections
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
-from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.articles import ArticleStatus
 from pipeline.model.drafts import HeldBy, SlotAction, decide_slot
 from pipeline.model.fragments import fragments
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
-from pipeline.model.selection import Selection
 from pipeline.render.templates import Templates
 from pipeline.store import Connection, declared, deliveries, digests, drafts, meta, subscribers, told
 from pipeline.store.deliveries import Batch
@@ -118,7 +118,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
     else:
         proofed = parts.prove(pressed)
         with parts.store.write() as connection:
-            drafts.record_proof(connection, digest_id, proofed.findings, now)
+            drafts.record_proof(connection, digest_id, proofed.findings, now, version=digest.version)
     with parts.store.read() as connection:
         return digests.get(connection, digest_id)
 
@@ -236,26 +236,10 @@ def _fill(connection: Connection, templates: Templates, batch: Batch, now: datet
         known = told.told_by(connection, digest_facts.asked, batch.first_id, batch.last_id)
         people = [replace(person, told=known.get(person.subscription_id, {})) for person in people]
     verdicts = [decide_fill(person, digest_facts) for person in people]
-    ids = _selections(connection, templates, head, batch.digest_id, verdicts, articles)
-    rows = [v.row(ids[v.language, v.selection] if v.selection else 0) for v in verdicts]
+    getting = [(v.language, v.selection) for v in verdicts if v.selection]
+    ids = store_selections(connection, templates, head, batch.digest_id, getting, articles)
+    rows = [v.row(ids[selection_key(head, v.language, v.selection)] if v.selection else 0) for v in verdicts]
     deliveries.fill(connection, batch, rows, now)
-
-
-def _selections(
-    connection: Connection, templates: Templates, head: Letterhead, digest_id: int, verdicts: Sequence[Verdict],
-    articles: Sequence[Article],
-) -> dict[tuple[str, Selection], int]:
-    """Store each distinct selection once in each language; in a fixed order, so that two fills at once don't wait for
-    each other."""
-    distinct = {(v.language, v.selection): head.arranged(v.selection) for v in verdicts if v.selection}
-    ids = {}
-    for language, selection in sorted(distinct, key=lambda one: (one[0], one[1].ids, one[1].groups, one[1].more,
-                                                                 one[1].corrections)):
-        subject, preheader = selection_subject(templates, head, selection, articles)
-        ids[language, selection] = digests.ensure_selection(
-            connection, digest_id, distinct[language, selection], more=selection.more, subject=subject,
-            preheader=preheader, language=language)
-    return ids
 
 
 def _end(

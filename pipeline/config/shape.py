@@ -47,7 +47,6 @@ from pipeline.model.sources import SourceKind
 from pipeline.schedules import Schedule, parse_schedule
 
 PORTS = {"none": 25, "starttls": 587, "implicit": 465}
-SUBJECT = "{{ articles[0].title }}{% if articles|length > 1 %} and {{ articles|length - 1 }} more{% endif %}"
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
@@ -222,7 +221,7 @@ class Newsletter(Table):
     slug: Slug
     title: Title
     description: Line = ""
-    subject: Title = SUBJECT               # a template
+    subject: Line = ""                     # a template; "": the one that its folder of templates has
     select: NewsletterSelect = NewsletterSelect()
     order: Annotated[Order, one_of("date", "source", "score")] = Order.DATE
     group: Annotated[Group, one_of("none", "topic", "source")] = Group.NONE

@@ -17,6 +17,9 @@ from pipeline.app import App, assemble, shipped
 from pipeline.collect.finding.selector import check_selector
 from pipeline.config import Config, Newsletter
 from pipeline.deliver.choice import transport_for
+from pipeline.desk.preview import preview
+from pipeline.desk.proof.finding import Severity, holding
+from pipeline.desk.proving import look_at
 from pipeline.desk.standing import Mood, standings
 from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.feeds import INDEX_FILE
@@ -69,6 +72,25 @@ def vanished(store: Store, config: Config) -> None:
                     f"schedule {slug!r} of newsletter {newsletter.slug!r}",
                     f"is no longer in config.toml, but {people} people are on it",
                     hint=f'put it back, or name it in the one that takes its place: former = ["{slug}"]')
+
+
+def _letters(app: App) -> Iterator[Finding]:
+    """What the preflight of a digest finds in the next one of each newsletter, where there is something to send."""
+    config = app.config
+    for newsletter in config.newsletters:
+        area = f"next digest of {newsletter.slug}"
+        try:
+            shown = preview(app, newsletter)
+        except BroadsheetError:
+            continue  # nothing was collected for it yet, or its template is broken, which is told above
+        if shown.sheet is None:
+            yield Finding(area, f"there is nothing to look at yet: {shown.nothing}")
+            continue
+        found = look_at(app, shown.sheet, newsletter.language or config.site.language)
+        holds = holding(found, config.preflight)
+        for one in found:
+            seen = Verdict.OK if one.severity is Severity.NOTE else Verdict.WARNING
+            yield Finding(area, f"{one.check}: {one.text}", Verdict.PROBLEM if one in holds else seen)
 
 
 def _folders(config: Config) -> Iterator[Finding]:
@@ -162,12 +184,14 @@ def _templates(config: Config) -> Iterator[Finding]:
         yield from (Finding(f"template {name}", problem, Verdict.PROBLEM) for problem in problems)
         if not problems:
             yield Finding(f"template {name}", "can be rendered, inlined and cut")
+    yield from (Finding("words", problem, Verdict.PROBLEM) for problem in templates.check_words())
     for newsletter in config.newsletters:
         area = f"newsletter {newsletter.slug}"
         try:
             one, two = sample_article(1), sample_article(2)
-            templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one])
-            subject = templates.subject(newsletter.subject, page=SAMPLE_PAGE, articles=[one, two])
+            source = newsletter.subject or templates.digest(newsletter.template).subject_source
+            templates.subject(source, page=SAMPLE_PAGE, articles=[one])
+            subject = templates.subject(source, page=SAMPLE_PAGE, articles=[one, two])
             yield Finding(area, f'its subject reads "{subject}" for two articles')
         except BroadsheetError as error:
             yield Finding(area, str(error), Verdict.PROBLEM)
@@ -191,6 +215,7 @@ def _database(config: Config) -> Iterator[Finding]:
         return
     try:
         yield from _people(app)
+        yield from _letters(app)
     finally:
         app.close()
     yield from _transport(config)

@@ -74,13 +74,13 @@ def sheet_of(
 ) -> Sheet:
     """The message that `reader` would get with this selection."""
     articles = [article for article, _ in pressed.plan.chosen]
-    subject, preheader = selection_subject(app.templates(), pressed.head, selection, articles)
+    language = reader.language if reader.language in pressed.frozen else ""
+    subject, preheader = selection_subject(app.templates(), pressed.head, selection, articles, language)
     letter = Letter(token_hex(16), pressed.head, pressed.frozen, app.now(), {})
     envelope, chunks = letter.personal(
         app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
         shown=pressed.head.arranged(selection), preheader=preheader, more=selection.more,
-        language=reader.language if reader.language in pressed.frozen else "", unsubscribe_url=unsubscribe_url,
-        preferences_url=preferences_url)
+        language=language, unsubscribe_url=unsubscribe_url, preferences_url=preferences_url)
     by_id = {a.id: a for a in articles}
     return Sheet(envelope, b"".join(chunks), mark + subject, tuple(by_id[i] for i in selection.ids), selection.more,
                  pressed.notes)

@@ -5,21 +5,21 @@ Where nothing is new it tells the latest articles again, so that a newcomer alwa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose, plan_of
 from pipeline.config import Newsletter
-from pipeline.deliver.transport import Transport
+from pipeline.desk.alerts import hand_over
 from pipeline.desk.preview import draft, known_id, make_sheet
 from pipeline.desk.sheet import Reader, Sheet
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import Digest
 from pipeline.model.runs import Slot
-from pipeline.store import Connection, articles, meta, notices
+from pipeline.store import Connection, articles, meta
 
 MARK = "[Test] "
 KIND = "test"
@@ -51,7 +51,8 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str =
     sheet = make_sheet(app, newsletter, digest, plan, Reader(recipient), mark=MARK,
                        unsubscribe_url=f"{app.config.site.public_url}/u/test",
                        preferences_url=f"{app.config.site.public_url}/p/test")
-    return Trial(sheet, _hand_over(app, app.transport(), sheet), again)
+    outcome = hand_over(app, sheet.envelope, sheet.eml, KIND)
+    return Trial(sheet, outcome or Outcome(DeliveryState.FAILED, "it was handed over before"), again)
 
 
 def refuse_while_stopped(app: App) -> None:
@@ -75,20 +76,3 @@ def _content(
         raise UsageError(f'newsletter "{newsletter.slug}"', "there is no article for it yet",
                          hint="`broadsheet once` collects; `broadsheet articles list` shows what there is")
     return again, True
-
-
-def _hand_over(app: App, transport: Transport, sheet: Sheet) -> Outcome:
-    """As a delivery goes: everything up to the last step, a durable mark, the step, what became of it."""
-    envelope = replace(sheet.envelope, lease="test")
-    connection = transport.open()
-    try:
-        refused = connection.offer(envelope, [sheet.eml])
-        with app.store.write() as database:
-            notice = notices.open_notice(database, KIND, envelope.recipient, app.now())
-        outcome = refused if refused is not None else connection.commit()
-        if notice is not None:
-            with app.store.write() as database:
-                notices.record(database, notice, outcome, app.now())
-    finally:
-        connection.close()
-    return outcome

@@ -17,6 +17,7 @@ from pipeline.compose.choose import choose
 from pipeline.compose.stage import Parts, compose, draft, fill_batches
 from pipeline.config import Newsletter, NewsletterSchedule
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
+from pipeline.desk.alerts import digest_waits
 from pipeline.desk.proving import prove
 from pipeline.errors import BroadsheetError, TemplateError
 from pipeline.jobs.slots import PREFIX, enqueue_due, job_name, slot_of
@@ -252,10 +253,17 @@ def _draft_ahead(
         report.problems.append(f"newsletter {newsletter.slug}: {error}")
         return
     if digest is not None:
-        report.digests.append(digest)
-        watch.composed(digest)
+        _say(app, report, watch, digest)
         if digest.held_by == HeldBy.ERROR:
             report.problems.append(f"newsletter {newsletter.slug}: {digest.reason}")
+
+
+def _say(app: App, report: Report, watch: Watch, digest: Digest) -> None:
+    """Report a digest, and mail the operator where it waits for a word."""
+    report.digests.append(digest)
+    watch.composed(digest)
+    if problem := digest_waits(app, digest):
+        report.problems.append(problem)
 
 
 def _approved_late(app: App, report: Report, watch: Watch) -> None:
@@ -276,8 +284,7 @@ def _approved_late(app: App, report: Report, watch: Watch) -> None:
         except BroadsheetError as error:
             report.problems.append(f"newsletter {newsletter.slug}: {error}")
             continue
-        report.digests.append(made)
-        watch.composed(made)
+        _say(app, report, watch, made)
 
 
 def _end_stranded(app: App, report: Report) -> None:
@@ -319,8 +326,7 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
             report.missed.append(f"{newsletter.slug} {slot.nominal}: {late}")
         else:
             result = f"{digest.status}: {digest.reason}" if digest.reason else str(digest.status)
-            report.digests.append(digest)
-            watch.composed(digest)
+            _say(app, report, watch, digest)
             if digest.held_by == HeldBy.PREFLIGHT:
                 status, reason = RunStatus.QUEUED, digest.reason  # looked at again, until it is too late
     except BroadsheetError as error:
@@ -329,6 +335,10 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
         again = isinstance(error, TemplateError) or not error.permanent
         status, reason = RunStatus.QUEUED if again else RunStatus.FAILED, str(error)
         report.problems.append(f"newsletter {newsletter.slug}: {error}")
+        with app.store.read() as connection:
+            held = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
+        if held is not None and (problem := digest_waits(app, held)):
+            report.problems.append(problem)
     with app.store.write() as connection:
         runs.finish(connection, job, slot.due_at, status, app.now(), reason=reason, result=result)
 

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pipeline.errors import BroadsheetError
-from pipeline.model.frozen import Frozen, Shown, arranged, html_qp_chunks, text_qp_chunks
+from pipeline.model.frozen import Frozen, Mould, Shown, mould
 from pipeline.model.quoted import joinable_qp
 
 MAX_LINE = 998    # bytes without CRLF, RFC 5322 §2.1.1
@@ -66,15 +66,36 @@ def message_chunks(
 
     No line starts with a dot, so nothing needs dot-stuffing.
     """
-    arrangement = arranged(shown)
+    moulded = message_mould(fields, frozen, shown, values)
+    return moulded.filled(fields.to, fields.message_id, fields.unsubscribe, values)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageMould:
+    """A message but for what is one person's: their address, their links, the Message-ID."""
+
+    headers: HeaderMould
+    text: Mould
+    html: Mould
+    boundary: str
+
+    def filled(
+        self, to: str, message_id: str, unsubscribe: tuple[str, ...], values: Mapping[str, str]
+    ) -> list[bytes]:
+        """One person's message, as `message_chunks` gives it."""
+        delimiter = f"\r\n--{self.boundary}".encode()
+        opening = f'Content-Type: multipart/alternative; boundary="{self.boundary}"\r\n\r\n--{self.boundary}'.encode()
+        return [
+            self.headers.filled(to, message_id, unsubscribe), opening, _TEXT_PART, *self.text.filled(values),
+            delimiter, _HTML_PART, *self.html.filled(values), delimiter, b"--\r\n",
+        ]
+
+
+def message_mould(fields: HeaderFields, frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> MessageMould:
+    """For everybody who gets the same; of the fields and values of one person only `own` of them counts."""
     boundary = f"=_{frozen.nonce}"  # quoted-printable never holds "=_"
-    delimiter = f"\r\n--{boundary}".encode()
-    return [
-        _headers(fields) + f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n--{boundary}'.encode(),
-        _TEXT_PART, *text_qp_chunks(frozen, arrangement, values),
-        delimiter, _HTML_PART, *html_qp_chunks(frozen, arrangement, values),
-        delimiter, b"--\r\n",
-    ]
+    text, html = (mould(frozen, part, shown, values) for part in ("text", "html"))
+    return MessageMould(_header_mould(fields), text, html, boundary)
 
 
 def notice_bytes(fields: HeaderFields, text: str) -> bytes:
@@ -86,6 +107,8 @@ def notice_bytes(fields: HeaderFields, text: str) -> bytes:
 def one_click(unsubscribe: Iterable[str]) -> bool:
     """Whether RFC 8058's one-click header may stand: its section 3.1 asks for https; a demo's loopback passes too."""
     for address in unsubscribe:
+        if address.startswith("https://"):  # nearly all: this is on the path of every message
+            return True
         parts = urlsplit(address)
         if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
             return True
@@ -97,34 +120,48 @@ def header_text(value: str) -> str:
     return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in value).split())
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderMould:
+    """Every field but Content-Type, each ending in CRLF, with room for one person's between the four runs."""
+
+    runs: tuple[bytes, bytes, bytes, bytes]
+
+    def filled(self, to: str, message_id: str, unsubscribe: tuple[str, ...]) -> bytes:
+        mine = [("List-Unsubscribe", ",\r\n ".join(map(_bracketed, unsubscribe)))] if unsubscribe else []
+        if one_click(unsubscribe):
+            mine.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+        start, named, told, end = self.runs
+        return b"".join((start, _block([("To", _check_address(to))]), named,
+                         _block([("Message-ID", _token(message_id, "Message-ID"))]), told, _block(mine), end))
+
+
 def _headers(fields: HeaderFields) -> bytes:
-    """Every field but Content-Type, each ending in CRLF."""
-    lines = [
-        ("From", _mailbox(fields.sender, len("From: "))),
-        ("To", _check_address(fields.to)),
-        ("Subject", _unstructured(fields.subject, len("Subject: "))),
-        ("Date", format_datetime(fields.date)),
-        ("Message-ID", _token(fields.message_id, "Message-ID")),
-        ("MIME-Version", "1.0"),
-    ]
+    return _header_mould(fields).filled(fields.to, fields.message_id, fields.unsubscribe)
+
+
+def _header_mould(fields: HeaderFields) -> HeaderMould:
+    told, end = [("MIME-Version", "1.0")], []
     if fields.reply_to:
-        lines.append(("Reply-To", _mailbox(Mailbox.parse(fields.reply_to), len("Reply-To: "))))
+        told.append(("Reply-To", _mailbox(Mailbox.parse(fields.reply_to), len("Reply-To: "))))
     if fields.language:
-        lines.append(("Content-Language", _token(fields.language, "Content-Language")))
+        told.append(("Content-Language", _token(fields.language, "Content-Language")))
     if fields.list_id:
-        lines.append(("List-Id", _list_id(fields)))
+        told.append(("List-Id", _list_id(fields)))
     if fields.archive_url:
-        lines.append(("List-Archive", _bracketed(fields.archive_url)))
-    if fields.unsubscribe:
-        lines.append(("List-Unsubscribe", ",\r\n ".join(map(_bracketed, fields.unsubscribe))))
-        if one_click(fields.unsubscribe):
-            lines.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+        told.append(("List-Archive", _bracketed(fields.archive_url)))
     if fields.feedback_id:
-        lines.append(("Feedback-ID", _token(fields.feedback_id, "Feedback-ID")))
+        end.append(("Feedback-ID", _token(fields.feedback_id, "Feedback-ID")))
     if fields.auto_submitted:
-        lines.append(("Auto-Submitted", "auto-generated"))
-    block = "".join(f"{name}: {value}\r\n" for name, value in lines).encode("ascii")
-    if max(map(len, block.split(b"\r\n"))) > MAX_LINE:
+        end.append(("Auto-Submitted", "auto-generated"))
+    return HeaderMould((
+        _block([("From", _mailbox(fields.sender, len("From: ")))]),
+        _block([("Subject", _unstructured(fields.subject, len("Subject: "))), ("Date", format_datetime(fields.date))]),
+        _block(told), _block(end)))
+
+
+def _block(lines: Iterable[tuple[str, str]]) -> bytes:
+    block = "".join([f"{name}: {value}\r\n" for name, value in lines]).encode("ascii")
+    if len(block) > MAX_LINE and max(map(len, block.split(b"\r\n"))) > MAX_LINE:
         raise BroadsheetError("message", f"a header line would be longer than {MAX_LINE} bytes")
     return block
 

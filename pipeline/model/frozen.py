@@ -10,7 +10,7 @@ messages cost a million joins and not a million encodings. Decoding the second a
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +37,9 @@ the template's."""
 
 PERSONAL = frozenset({"unsubscribe_url", "preferences_url", "address", "since", "preheader"})
 """Tokens that must not reach the web copy: a template keeps them inside `begin.mail` … `end.mail`."""
+
+OWN = ("unsubscribe_url", "preferences_url", "address", "since")
+"""Tokens of one person alone; all others have one value for everybody who gets the same articles."""
 
 WEB_ONLY = frozenset({"previous_url", "next_url"})
 """Tokens that no mail has a value for: a template keeps them inside `begin.web` … `end.web`."""
@@ -226,16 +229,66 @@ def arranged(shown: Shown) -> Arrangement:
 
 def html_qp_chunks(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
     """`personal_html` in quoted-printable with CRLF, in chunks to be joined or sent as they are."""
-    return _join_qp(frozen, "html", shown, values)
+    return mould(frozen, "html", shown, values).filled(values)
 
 
 def text_qp_chunks(frozen: Frozen, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
-    return _join_qp(frozen, "text", shown, values)
+    return mould(frozen, "text", shown, values).filled(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Mould:
+    """Half a message in quoted-printable, joined for all who get the same, with holes for values of their own."""
+
+    html: bool
+    solid: tuple[bytes, ...]      # what stands before the first hole, between two, and behind the last
+    holes: tuple[str, ...]        # tokens, of those in OWN
+
+    def filled(self, values: Mapping[str, str]) -> list[bytes]:
+        """One person's chunks. `values` must be such as the mould was made for: see `own`."""
+        clean = html_value if self.html else text_value
+        known = {name: joinable_qp(clean(values[name])) for name in set(self.holes)}
+        out = [self.solid[0]]
+        for name, after in zip(self.holes, self.solid[1:], strict=True):
+            out += (known[name], after)
+        return out
+
+
+def mould(frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str]) -> Mould:
+    """The mould of the "html" or the "text" part for one arrangement. Of `values` those in OWN only decide which
+    conditions hold."""
+    html = part == "html"
+    clean = html_value if html else text_value
+    solid: list[list[bytes]] = [[]]
+    holes: list[str] = []
+    holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions, many pieces
+    for piece in frozen.html if html else frozen.text:
+        there = holds.get(piece.conditions)
+        if there is None:
+            there = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
+        if not there:
+            continue
+        if piece.kind is PieceKind.LITERAL:
+            solid[-1].append(piece.qp)
+        elif piece.kind is PieceKind.SLOT:
+            found = _fragments(frozen, arranged(shown), piece.name)
+            solid[-1] += [f.html_qp for f in found] if html else [f.text_qp for f in found]
+        elif piece.name in OWN:
+            holes.append(piece.name)
+            solid.append([])
+        else:
+            solid[-1].append(joinable_qp(clean(values[piece.name])))
+    return Mould(html, tuple(map(b"".join, solid)), tuple(holes))
+
+
+def own(values: Mapping[str, str]) -> tuple[bool, ...]:
+    """Which of a person's own values are there: people for whom this is equal, and who get the same, share a mould."""
+    return tuple(text_value(values[name]) != "" for name in OWN)
 
 
 def text_value(value: str) -> str:
     """A value in one line of plain text: no control characters, line ends, surrogates or bidi overrides."""
-    return value if value.isascii() and value.isprintable() else "".join(c for c in value if _harmless(c))
+    return value if value.isascii() and value.isprintable() else _HARMFUL.sub("", value)
 
 
 def html_value(value: str) -> str:
@@ -267,36 +320,9 @@ def _fragments(frozen: Frozen, arrangement: Arrangement, slot: str) -> list[Frag
     return [known[key] for key in arrangement.parts(slot) if key[0] != GROUP or key in known]
 
 
-def _join_qp(frozen: Frozen, part: str, shown: Shown, values: Mapping[str, str]) -> list[bytes]:
-    arrangement = arranged(shown)
-    html = part == "html"
-    clean = html_value if html else text_value
-    out: list[bytes] = []
-    holds: dict[tuple[str, ...], bool] = {(): True}  # few conditions, many pieces, a million calls
-    for piece in frozen.html if html else frozen.text:
-        there = holds.get(piece.conditions)
-        if there is None:
-            there = holds[piece.conditions] = _holds(piece.conditions, values, MAIL)
-        if not there:
-            continue
-        if piece.kind is PieceKind.LITERAL:
-            out.append(piece.qp)
-        elif piece.kind is PieceKind.TOKEN:
-            out.append(joinable_qp(clean(values[piece.name])))
-        elif html:
-            out.extend([f.html_qp for f in _fragments(frozen, arrangement, piece.name)])
-        else:
-            out.extend([f.text_qp for f in _fragments(frozen, arrangement, piece.name)])
-    return out
-
-
 def _holds(conditions: tuple[str, ...], values: Mapping[str, str], place: str) -> bool:
     return all(place == c if c in (MAIL, WEB) else text_value(values[c]) != "" for c in conditions)
 
 
-def _harmless(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") and character not in _BIDI_CONTROLS
-
-
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")  # Cc, Cs, Zl, Zp, bidi controls
 _RIGHT_TO_LEFT = frozenset("ar arc ckb dv fa he iw ku nqo ps sd syr ug ur yi".split())

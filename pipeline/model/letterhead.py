@@ -45,6 +45,10 @@ class Letterhead:
         contents = 0 < self.rules.contents <= len(shown.articles)
         return shown.values(more=more, contents=contents)
 
+    def spoken(self, language: str) -> Letterhead:
+        """The same in one of the digest's languages; "" is the newsletter's."""
+        return replace(self, page=replace(self.page, language=language)) if language else self
+
     def at(self, name: str, url: str, date: datetime) -> Letterhead:
         """The same for another digest of the newsletter."""
         return replace(self, page=replace(self.page, digest_name=name, digest_url=url, date=date))

@@ -17,7 +17,7 @@ OF_A_SOURCE = "a source that was taken down"       # "Also in …"
 OF_AN_ARTICLE = "an article that was withdrawn"
 
 MAX_DEPTH = 8  # elements around the words
-BESIDE = 12    # characters before a source's name: "Also in "
+BESIDE = 16    # characters before a source's name: "Also in ", in any language and indented
 
 _END = r"""(?=[).,;:\]]*(?:[\s<>"']|$))"""   # of an address: what it only begins is another one
 _FRAME = re.compile(r"""(?:\s|<!--.{0,2000}?-->)*<(table|tbody|tr|td|th|ul|ol|li|div|section|article)\b"""

@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 from pipeline.model.feeds import ATOM_FILE, INDEX_FILE, JSON_FILE, MEDIA_TYPES, RSS_FILE, Document, Entry, FeedPage
 from pipeline.model.frozen import direction
+from pipeline.render.dates import format_date
 from pipeline.render.pages import Pages
-from pipeline.render.views import format_date
 
 NEWEST = 20      # articles on a feed's page
 WORDS = "en"     # the language that the shipped pages speak; what is not said in it is marked

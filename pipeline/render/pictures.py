@@ -75,7 +75,8 @@ def picture_tag(attributes: str, showing: Showing) -> str:
     """What stands for an <img> with these attributes: one that calls on nobody, or what it shows in words."""
     named = _named(attributes)
     if showing.is_on_our_site(named.url):
-        return f"<img{OURS.sub('', attributes)}>"
+        bare = OURS.sub("", attributes)
+        return f"<img{bare}>" if "alt" in _values(attributes) else f'<img{bare} alt="">'
     view = showing.view(named)
     if view is not None:
         size = f' width="{view.width}"' if view.width else ""

@@ -1,19 +1,21 @@
 """Templates: found by a naming rule, compiled in a sandbox, rendered a block at a time. The only Jinja2.
 
     templates/NAME/body.html.j2   blocks `shell` and `article`, may have `group`, `toc_entry`, `correction`
-    templates/NAME/body.txt.j2    the same in plain text; digest/body.txt.j2 where there is none
-    templates/NAME/digest.css     inlined;                digest/digest.css where there is none
-    templates/NAME/subject.txt.j2 one line;               digest/subject.txt.j2 where there is none
+    templates/NAME/body.txt.j2    the same in plain text
+    templates/NAME/digest.css     inlined
+    templates/NAME/subject.txt.j2 one line
 
-The operator's folder comes before the shipped one, file by file. A template of one's own is short, because it can
-extend a shipped one and replace one block of it. Blocks are rendered apart from each other, each with what it may
-know: the shell gets `page`, `tokens`, `slots`, `begin`, `end`; an article gets `page` and `article`. Titles, HTML
-and all else that comes from sources is data here, never template text.
+The operator's folder comes before the shipped one, file by file. What a folder lacks is taken from the template that it
+extends, in the end from `digest`. A template of one's own is short, because it can extend a shipped one and replace one
+block of it. Blocks are rendered apart from each other, each with what it may know: the shell gets `page`, `words`,
+`tokens`, `slots`, `begin`, `end`; an article gets `page`, `words` and `article`. Titles, HTML and all else that comes
+from sources is data here, never template text.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import stat
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +33,9 @@ from markupsafe import Markup
 from pipeline.errors import TemplateError
 from pipeline.model.frozen import DigestPage
 from pipeline.render import contract
-from pipeline.render.views import ArticleView, format_date, format_weekday, one_line, underline, wrap
+from pipeline.render.dates import format_date, format_weekday
+from pipeline.render.views import ArticleView, one_line, underline, wrap
+from pipeline.render.wording import Wording, Words, filled, filled_html
 
 FALLBACK = "digest"
 BLOCKS = ("shell", "article", "group", "toc_entry", "correction")
@@ -51,16 +55,18 @@ class DigestTemplate:
     subject_source: str
     _html: jinja2.Environment
     _text: jinja2.Environment
+    _wording: Wording
 
     def blocks(self, part: str, page: DigestPage) -> Blocks:
-        """The blocks of "html" or "text" for one digest."""
+        """The blocks of "html" or "text" for one digest, in its language."""
+        words = self._wording.words(page.language)
         if part == "html":
-            return Blocks(self._html, self.html_file, page)
-        return Blocks(self._text, self.text_file, page)
+            return Blocks(self._html, self.html_file, page, words)
+        return Blocks(self._text, self.text_file, page, words)
 
     def subject(self, source: str, *, page: DigestPage, articles: Sequence[ArticleView]) -> str:
         """A subject line from the operator's template text, or the template's own where `source` is empty."""
-        return _subject(self._text, source or self.subject_source, page, articles)
+        return _subject(self._text, source or self.subject_source, page, articles, self._wording)
 
 
 class Templates:
@@ -68,6 +74,7 @@ class Templates:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._files = _Files(folders)
+        self._wording = Wording(folders)
         self._html = _environment(self._files, markup=True)
         self._text = _environment(self._files, markup=False)
         self._checked: dict[str, tuple[frozenset[tuple[str, int, int]], DigestTemplate]] = {}
@@ -98,23 +105,43 @@ class Templates:
             return [str(error)]
         return [str(problem) for problem in self._problems(template, everything=True)]
 
+    def check_words(self) -> list[str]:
+        """Everything that is wrong with the files of words, in words."""
+        return [str(problem) for problem in self._wording.problems()]
+
+    def languages(self) -> list[str]:
+        """The languages that there are words of, by their tags."""
+        return self._wording.languages()
+
     def subject(self, source: str, *, page: DigestPage, articles: Sequence[ArticleView]) -> str:
         """Render the `subject = "…"` of a newsletter to one line. Raises TemplateError."""
-        return _subject(self._text, source, page, articles)
+        return _subject(self._text, source, page, articles, self._wording)
 
     def _load(self, name: str) -> DigestTemplate:
         if name not in self.names():
             near = get_close_matches(name, self.names(), 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(self.names()) or 'none'}"
             raise TemplateError(f"template {name!r}", f"there is no {name}/body.html.j2 in {self._files}", hint=hint)
+        chain = [*self._extended(name), FALLBACK]
         text_file, css_file, subject_file = (
-            f"{name}/{file}" if self._files.find(f"{name}/{file}") else f"{FALLBACK}/{file}"
+            next((f"{folder}/{file}" for folder in chain if self._files.find(f"{folder}/{file}")), f"{FALLBACK}/{file}")
             for file in ("body.txt.j2", "digest.css", "subject.txt.j2")
         )
         return DigestTemplate(
             name=name, css=self._files.read(css_file), html_file=f"{name}/body.html.j2", text_file=text_file,
             subject_source=self._files.read(subject_file).strip(), _html=self._html, _text=self._text,
+            _wording=self._wording,
         )
+
+    def _extended(self, name: str) -> list[str]:
+        """The folders of a template and of those it extends, nearest first, as far as they can be read."""
+        folders = [name]
+        while self._files.find(f"{folders[-1]}/body.html.j2"):
+            extends = _EXTENDS.search(self._files.read(f"{folders[-1]}/body.html.j2"))
+            if extends is None or extends[1] in folders:
+                break
+            folders.append(extends[1])
+        return folders
 
     def _problems(self, template: DigestTemplate, *, everything: bool) -> list[TemplateError]:
         found: list[TemplateError] = []
@@ -135,13 +162,13 @@ class Templates:
 class Blocks:
     """The blocks of one template file and of those it extends, ready to be rendered one at a time."""
 
-    def __init__(self, environment: jinja2.Environment, file: str, page: DigestPage) -> None:
+    def __init__(self, environment: jinja2.Environment, file: str, page: DigestPage, words: Words) -> None:
         self._environment = environment
         self._file = file
         with _translated(environment, file):
             template = environment.get_template(file)
             said = Markup(page.introduction)  # noqa: S704 - cleaned when it was made of Markdown
-            self._context = template.new_context({"page": replace(page, introduction=said)})
+            self._context = template.new_context({"page": replace(page, introduction=said), "words": words})
             # A pass over the top level, for its imports and settings and for the blocks of the templates it
             # extends, which Jinja2 collects on the way; the contract's blocks stand aside while it runs.
             for name in BLOCKS:
@@ -255,9 +282,18 @@ def _environment(files: _Files, *, markup: bool) -> jinja2.Environment:
     )
     environment.globals = {name: environment.globals[name] for name in ("range", "namespace")}
     environment.filters.update(
-        date=format_date, weekday=format_weekday, wrap=wrap, underline=underline, one_line=one_line
+        date=format_date, weekday=format_weekday, wrap=wrap, underline=underline, one_line=one_line,
+        fill=_fill_html if markup else _fill,
     )
     return environment
+
+
+def _fill(phrase: str, **values: object) -> str:
+    return filled(phrase, values)
+
+
+def _fill_html(phrase: str, **values: object) -> Markup:
+    return filled_html(phrase, values)
 
 
 def _reading_problems(environment: jinja2.Environment, file: str) -> list[TemplateError]:
@@ -297,10 +333,11 @@ def _outside_names(block: nodes.Block) -> Iterator[tuple[int, str]]:
 
 
 def _subject(
-    environment: jinja2.Environment, source: str, page: DigestPage, articles: Sequence[ArticleView]
+    environment: jinja2.Environment, source: str, page: DigestPage, articles: Sequence[ArticleView], wording: Wording
 ) -> str:
     try:
-        text = _compiled(environment, source).render(page=page, articles=list(articles))
+        words = wording.words(page.language)
+        text = _compiled(environment, source).render(page=page, articles=list(articles), words=words)
     except Exception as error:
         raise TemplateError(f"subject {source!r}", _cause(error)) from error
     line = one_line(text)
@@ -324,4 +361,5 @@ def _nothing(_context: Context) -> Iterator[str]:
 
 
 _EXTEND = f'begin with {{% extends "{FALLBACK}/body.html.j2" %}} and replace only what should differ'
+_EXTENDS = re.compile(r"""\{%[-+]?\s*extends\s+["']([\w-]+)/body\.html\.j2["']""")
 _ENDINGS = (".j2", ".css")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from unicodedata import combining, east_asian_width
 
@@ -19,6 +19,8 @@ from pipeline.model.articles import Article, Images, Show
 from pipeline.model.frozen import direction
 from pipeline.model.pictures import Picture
 from pipeline.render.pictures import ATTRIBUTES, OURS, PictureView, Showing, lead_picture, picture_tag
+
+FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
 
 NO_PICTURES: Mapping[str, Picture] = MappingProxyType({})
 
@@ -123,30 +125,18 @@ def correction_view(article: Article, *, public_url: str) -> CorrectionView:
 
 
 def fit_html(
-    html: str, *, public_url: str, pictures: Mapping[str, Picture] = NO_PICTURES, images: Images = Images.NONE
+    html: str, *, public_url: str, pictures: Mapping[str, Picture] = NO_PICTURES, images: Images = Images.NONE,
+    first_heading: int = FIRST_HEADING,
 ) -> str:
-    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, pictures as `images` says, which
-    is of others' servers none but with "remote".
+    """Fit sanitised HTML into a letter: headings from `first_heading` down, no style, class or id, pictures as `images`
+    says, which is of others' servers none but with "remote".
 
     Sanitised HTML has no comments, style sheets or raw text; should one get here all the same, it goes as well.
     """
     levels = [int(level) for level in _HEADING.findall(html)]
-    shift = max(0, FIRST_HEADING - min(levels, default=FIRST_HEADING))
+    shift = max(0, first_heading - min(levels, default=first_heading))
     showing = Showing(public_url, images, pictures)
     return _MARKUP.sub(lambda m: _fit_tag(m, shift, showing) if m["name"] else "", html)
-
-
-def format_date(value: date, language: str) -> str:
-    """ "22 November 2026" in English, "2026-11-22" in every other language."""
-    if language.lower().partition("-")[0] == "en":
-        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
-    return f"{value.year:04}-{value.month:02}-{value.day:02}"
-
-
-def format_weekday(value: date, language: str) -> str:
-    """ "Sunday, 22 November 2026" in English, the date alone in every other language."""
-    day = format_date(value, language)
-    return f"{_DAYS[value.weekday()]}, {day}" if day[0].isdigit() and " " in day else day
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
@@ -162,6 +152,8 @@ def underline(text: str, mark: str = "=", width: int = 72) -> str:
 
 def one_line(text: str) -> str:
     """Any text in one line without control characters: a subject, a title."""
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in text).split())
 
 
@@ -216,7 +208,6 @@ def _wrap_line(line: str, width: int, indent: str) -> str:
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable
-FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
 _MARKUP = re.compile(
     r"<!--.*?(?:-->|$)"
     r"|<(style|script|title|textarea|xmp|plaintext|noscript|template|noembed|noframes)\b.*?(?:</\1\s*>|$)"
@@ -226,8 +217,3 @@ _MARKUP = re.compile(
 _HEADING = re.compile(r"<h([1-6])\b", re.IGNORECASE)
 _FETCHING = frozenset({"img", "picture", "source", "video", "audio", "track", "iframe", "object", "embed", "link"})
 _LEAD = re.compile(r"^(?:\s*>)*\s*(?:(?:[-*•]|\d{1,3}[.)])\s+)?")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

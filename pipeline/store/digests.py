@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
@@ -35,6 +35,7 @@ from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import DIGEST_MOVES, PUBLIC, Digest, DigestStatus
 from pipeline.model.selection import Candidate, Correction, candidate
 from pipeline.model.subscribers import SubscriptionStatus, Vantage
+from pipeline.store.chunks import chunks
 from pipeline.store.schema import (
     articles,
     deliveries,
@@ -254,8 +255,10 @@ def scores(connection: Connection, digest_id: int) -> dict[int, dict[str, int]]:
 
 
 def frozen_corrections(connection: Connection, digest_id: int) -> list[Correction]:
+    """The digest's, without those of articles that were taken back since."""
     rows = connection.execute(
-        select(digest_corrections).where(digest_corrections.c.digest_id == digest_id)
+        select(digest_corrections).join(articles, articles.c.id == digest_corrections.c.article_id)
+        .where(digest_corrections.c.digest_id == digest_id, articles.c.status == ArticleStatus.ACCEPTED)
         .order_by(digest_corrections.c.position))
     return [Correction(row.article_id, row.revision, row.size) for row in rows]
 
@@ -294,21 +297,46 @@ def selection_key(language: str, shown: Arrangement, more: int) -> str:
     return f"{language}:{more}:" + ":".join(",".join(map(str, part)) for part in parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A selection with the words of its message that are not in the fragments."""
+
+    shown: Arrangement
+    more: int
+    subject: str
+    preheader: str
+    language: str = ""
+
+
+def selection_ids(connection: Connection, digest_id: int, keys: Iterable[str]) -> dict[str, int]:
+    """Key -> id of those of a digest's selections that are stored."""
+    found: dict[str, int] = {}
+    for part in chunks(keys):
+        here = and_(selections.c.digest_id == digest_id, selections.c.key.in_(part))
+        found |= {row.key: row.id for row in connection.execute(select(selections.c.key, selections.c.id).where(here))}
+    return found
+
+
+def add_selections(connection: Connection, digest_id: int, new: Sequence[Worded]) -> dict[str, int]:
+    """Store selections that are not there yet; key -> id of each."""
+    rows = [{"digest_id": digest_id, "language": one.language, "article_ids": list(one.shown.articles),
+             "key": selection_key(one.language, one.shown, one.more), "groups": list(one.shown.groups),
+             "corrections": list(one.shown.corrections), "more": one.more, "subject": one.subject,
+             "preheader": one.preheader} for one in new]
+    if not rows:
+        return {}
+    return {row.key: row.id for row in connection.execute(
+        insert(selections).returning(selections.c.key, selections.c.id), rows)}
+
+
 def ensure_selection(
     connection: Connection, digest_id: int, shown: Arrangement, *, more: int, subject: str, preheader: str,
     language: str = "",
 ) -> int:
     """The id of a digest's selection with this arrangement, stored once however many people share it."""
     key = selection_key(language, shown, more)
-    here = select(selections.c.id).where(
-        selections.c.digest_id == digest_id, selections.c.language == language, selections.c.key == key)
-    found = connection.execute(here).scalar_one_or_none()
-    if found is None:
-        found = connection.execute(insert(selections).values(
-            digest_id=digest_id, language=language, key=key, article_ids=list(shown.articles),
-            groups=list(shown.groups), corrections=list(shown.corrections), more=more, subject=subject,
-            preheader=preheader).returning(selections.c.id)).scalar_one()
-    return int(found)
+    worded = Worded(shown, more, subject, preheader, language)
+    return (selection_ids(connection, digest_id, [key]) or add_selections(connection, digest_id, [worded]))[key]
 
 
 def selection_rows(connection: Connection, digest_id: int) -> dict[int, Row[Any]]:

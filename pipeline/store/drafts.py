@@ -41,11 +41,12 @@ def edit(connection: Connection, digest_id: int, change: Callable[[Edits], Edits
 
 
 def record_proof(
-    connection: Connection, digest_id: int, findings: Sequence[Mapping[str, str]], now: datetime
+    connection: Connection, digest_id: int, findings: Sequence[Mapping[str, str]], now: datetime, *, version: int
 ) -> None:
-    """What the preflight found in a draft. No edit: whoever freezes it looks again."""
-    connection.execute(update(digests).where(digests.c.id == digest_id, digests.c.status.in_(OPEN)).values(
-        findings=[dict(one) for one in findings], proofed_at=now))
+    """What the preflight found in a draft, if that is still what it looked at. No edit: whoever freezes it looks again.
+    """
+    here = and_(digests.c.id == digest_id, digests.c.status.in_(OPEN), digests.c.version == version)
+    connection.execute(update(digests).where(here).values(findings=[dict(one) for one in findings], proofed_at=now))
 
 
 def approve(connection: Connection, digest_id: int, now: datetime) -> bool:

@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, Response
 from pipeline.app import App
 from pipeline.model.articles import Article, Show
 from pipeline.model.frozen import direction
+from pipeline.render.dates import format_date, format_weekday
 from pipeline.render.pages import Pages
-from pipeline.render.views import format_date, format_weekday
 from pipeline.web.answers import Content, content
 from pipeline.web.shell import PLAIN, POLICY
 

@@ -223,8 +223,8 @@ def test_the_web_copy_has_the_articles_and_no_person() -> None:
 def test_what_has_no_value_leaves_no_gap() -> None:
     html = personal_html(frozen(), [1], VALUES | {"more": "", "since": ""})
     assert "more on the web" not in html
-    assert "because you asked" not in html
-    assert "This letter came to ada@example.org at <a" in html
+    assert "You asked for it" not in html
+    assert "This letter came to ada@example.org.</p>" in html
 
 
 def test_the_letter_has_what_every_mail_needs() -> None:
@@ -233,7 +233,7 @@ def test_the_letter_has_what_every_mail_needs() -> None:
     assert page.get("lang") == "en"
     assert page.get("dir") == "ltr"
     assert {m.get("name") for m in page.xpath("//meta")} >= {"color-scheme", "supported-color-schemes", "viewport"}
-    assert all(t.get("role") == "presentation" for t in page.xpath("//table[not(ancestor::div[@class='prose'])]"))
+    assert all(t.get("role") == "presentation" for t in page.xpath("//table[not(ancestor::div[@class='prose ltr'])]"))
     (preheader,) = page.xpath("//div[@class='preheader']")
     assert "display:none" in preheader.get("style")
     assert "mso-hide:all" in preheader.get("style")
@@ -244,7 +244,7 @@ def test_the_letter_has_what_every_mail_needs() -> None:
     assert "!important" in sheet
     assert "Main Street 1" in page.text_content()
     assert page.xpath("//tr//a[text()='Unsubscribe']/@href") == [VALUES["unsubscribe_url"]]
-    assert page.xpath("//tr//a[starts-with(text(), 'Change how often')]/@href") == [VALUES["preferences_url"]]
+    assert page.xpath("//tr//a[starts-with(text(), 'Choose how often')]/@href") == [VALUES["preferences_url"]]
     assert page.xpath("//*[@lang='sv']//h2")
 
 
@@ -259,29 +259,6 @@ def test_opening_the_letter_fetches_nothing() -> None:
     html = personal_html(freeze(template(), PAGE, [article(1, html=pictures)], nonce=NONCE), [1], VALUES)
     assert "[A boat]" in html
     assert not re.search(r"<(?:img|link|script|iframe)\b|@import|url\(|background=", html)
-
-
-def test_contrast_is_enough_in_light_and_dark() -> None:
-    """WCAG 2.2 §1.4.3, for every text colour on the background it can stand on."""
-    light, dark = ("#fffdf8", "#f3efe6"), ("#1b1916", "#26231f")
-    sheet = (ROOT / "templates/digest/screen.css").read_text()
-    night = sheet[sheet.index("@media (prefers-color-scheme: dark)") :]
-    for css, grounds in ((template().css, light), (night, dark)):
-        colours = set(re.findall(r"(?<![-\w])color: (#[0-9a-f]{6})", css))
-        assert len(colours) >= 4
-        for colour in colours:
-            for ground in grounds:
-                assert contrast(colour, ground) >= 4.5, (colour, ground)
-
-
-def contrast(one: str, other: str) -> float:
-    def light(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    high, low = sorted((light(one), light(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
 
 
 # --- poison -------------------------------------------------------------------------------------------------
@@ -392,7 +369,7 @@ def test_contents_follow_the_selection(tmp_path: Path) -> None:
     )
     done = freeze(Templates([tmp_path, ROOT / "templates"]).digest("toc"), PAGE, ARTICLES, nonce=NONCE)
     page = rendered(personal_html(done, [3, 1], VALUES))
-    assert page.xpath("//li[@class='contents']/a/@href") == ["#a3", "#a1"]
+    assert page.xpath("//li[@class='entry']/a/@href") == ["#a3", "#a1"]
     assert page.xpath("//td/@id") == ["a3", "a1"]
     assert thaw(fragments(done), NONCE) == done
 

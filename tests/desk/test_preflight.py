@@ -48,6 +48,15 @@ def test_everything_wrong_is_found_at_once(make_site: Any) -> None:
     assert "did you mean 'digest'" in found["template digset"]
 
 
+def test_words_that_are_wrong_are_told_with_file_and_line(make_site: Any) -> None:
+    site = make_site()
+    (site.folder / "templates" / "words").mkdir(parents=True)
+    (site.folder / "templates" / "words" / "sv.toml").write_text('# ours\nread_on = "Mer"\n')
+    assert problems(site) == {}
+    (site.folder / "templates" / "words" / "sv.toml").write_text('# ours\nred_on = "Mer"\n')
+    assert problems(site)["words"].endswith("sv.toml:2: 'red_on' is not one of the words; did you mean 'read_on'?")
+
+
 def test_a_mail_server_that_is_not_there(make_site: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens

@@ -19,14 +19,11 @@ Complaint = tuple[str, str, str]
 
 ALLOWED_BY_VNU = {
     r"CSS: “mso-[a-z-]+”: Property “mso-[a-z-]+” doesn't exist":
-        "Outlook's own: keeps the preheader hidden, and tables without gaps. All others skip it",
-    r"CSS: “supported-color-schemes”: Property “supported-color-schemes” doesn't exist":
-        "what Apple Mail called color-scheme before there was a standard for it",
+        "Outlook's own: keeps the preheader hidden. All others skip it",
 }
 ALLOWED_BY_HTML_VALIDATE = {
-    r'no-deprecated-attr: Attribute "(width|cellpadding|cellspacing|border|align|valign|bgcolor)" is deprecated on '
-    r"<(table|td)> element":
-        "Outlook lays out by these attributes and not by CSS (its engine is Word's)",
+    r'no-deprecated-attr: Attribute "cellspacing" is deprecated on <table> element':
+        "Outlook knows no border-spacing",
     "prefer-native-element: Prefer to use the native <(article|main)> element":
         "mail programs drop or rename elements that they don't know; a role on a <div> comes through",
     r"wcag/h63: <th> element must have a valid scope attribute":

@@ -51,10 +51,12 @@ def shell_html(templates: Templates, name: str = "mine") -> str:
     return templates.digest(name).blocks("html", SAMPLE_PAGE).render("shell", **context)
 
 
-def test_the_shipped_letter_is_in_order(templates: Templates) -> None:
-    assert templates.names() == ["digest"]
-    assert templates.check("digest") == []
-    assert templates.digest("digest").css
+def test_the_shipped_designs_are_in_order(templates: Templates) -> None:
+    assert templates.names() == ["digest", "gallery", "headlines"]
+    for name in templates.names():
+        assert templates.check(name) == [], name
+        assert templates.digest(name).css
+    assert len({templates.digest(name).css for name in templates.names()}) == 3, "each has a look of its own"
 
 
 def test_a_template_of_one_s_own_is_ten_lines(templates: Templates, write: Write) -> None:
@@ -65,6 +67,29 @@ def test_a_template_of_one_s_own_is_ten_lines(templates: Templates, write: Write
     assert "slots" not in shell_html(templates)
     assert "Sample newsletter" in shell_html(templates)
     assert templates.digest("mine").css == templates.digest("digest").css, "files it lacks come from digest"
+
+
+def test_what_a_template_lacks_comes_from_the_one_that_it_extends(templates: Templates, write: Write) -> None:
+    write("mine/body.html.j2", '{% extends "headlines/body.html.j2" %}{% block more %}{% endblock %}')
+    write("again/body.html.j2", '{%- extends "mine/body.html.j2" -%}')
+    write("mine/subject.txt.j2", "Mine")
+    for name in ("mine", "again"):
+        assert templates.check(name) == []
+        template = templates.digest(name)
+        assert template.css == templates.digest("headlines").css != templates.digest("digest").css
+        assert template.text_file == "headlines/body.txt.j2"
+        assert template.subject("", page=SAMPLE_PAGE, articles=[sample_article(1)]) == "Mine"
+
+
+def test_words_and_what_fills_them(templates: Templates, write: Write) -> None:
+    filling = "{{ words.sent_by|fill(newsletter='R&D <x>', site='<b>S</b>'|safe) }}"
+    write("mine/body.html.j2", EXTENDS + f"{{% block article %}}{filling}{{% endblock %}}")
+    write("mine/body.txt.j2", '{% extends "digest/body.txt.j2" %}' + f"{{% block article %}}{filling}{{% endblock %}}")
+    assert article_html(templates) == "R&amp;D &lt;x&gt; is sent by <b>S</b>."
+    blocks = templates.digest("mine").blocks("text", SAMPLE_PAGE)
+    assert blocks.render("article", article=sample_article(1)) == "R&D <x> is sent by <b>S</b>."
+    german = replace(SAMPLE_PAGE, language="de")
+    assert templates.subject("{{ words.note }}", page=german, articles=[]) == "Anmerkung der Redaktion"
 
 
 def test_inherited_blocks_supers_imports_and_inner_blocks_work(templates: Templates, write: Write) -> None:
@@ -111,6 +136,8 @@ def test_plain_text_is_not_escaped(templates: Templates) -> None:
         ("{% block shell %}\n{% if %}{% endblock %}", ":2"),
         ("{% block shell %}x{% endblock %}", "no block 'article'"),
         (EXTENDS + "{% block article %}\n{{ article.titel }}{% endblock %}", ":3"),
+        (EXTENDS + "{% block article %}\n{{ words.red_on }}{% endblock %}", ":3: there is no `words.red_on`; did you"),
+        (EXTENDS + "{% block article %}\n{{ words.more|fill(number=1) }}{% endblock %}", "to be filled with: count"),
         (EXTENDS + "{% block article %}\n\n{{ loop.index }}{% endblock %}", ":4: block 'article' uses `loop`"),
         (EXTENDS + "{% block shell %}{% for a in articles %}{{ a }}{% endfor %}{% endblock %}", "use slots.articles"),
         (EXTENDS + "{% block article %}{{ tokens.address }}{% endblock %}", "'tokens' is undefined"),

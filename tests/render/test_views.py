@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,8 +11,6 @@ from pipeline.model.articles import Also, Article, ArticleStatus, Show
 from pipeline.render.views import (
     article_view,
     fit_html,
-    format_date,
-    format_weekday,
     one_line,
     plain_view,
     preheader,
@@ -76,14 +74,6 @@ def test_the_other_tellers_of_a_story_are_named() -> None:
 )
 def test_html_is_fitted_into_a_letter(html: str, expected: str) -> None:
     assert fit_html(html, public_url=PUBLIC) == expected
-
-
-def test_dates() -> None:
-    day = date(2026, 11, 22)
-    assert format_date(day, "en-GB") == "22 November 2026"
-    assert format_date(day, "sv") == "2026-11-22"
-    assert format_weekday(day, "en") == "Sunday, 22 November 2026"
-    assert format_weekday(day, "sv") == "2026-11-22"
 
 
 def test_wrapping_keeps_marks_and_addresses() -> None:

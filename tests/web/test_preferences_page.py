@@ -314,7 +314,7 @@ def test_a_newsletter_that_is_no_more_leaves_the_way_out(house: Any) -> None:
 def test_the_mail_leads_here(house: Any) -> None:
     raw = house.get(f"{house.mail_path}/raw").text.replace("=\n", "").replace("=3D", "=")
     assert f"http://127.0.0.1:8000/p/{token(house)}" in raw
-    assert "Change how often, or about what" in raw
+    assert "Choose how often and about what" in raw
 
 
 def test_no_token_reaches_a_log(house: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

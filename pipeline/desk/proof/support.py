@@ -46,6 +46,7 @@ HARMLESS = {
     "css-text-underline-offset": "a line is where it usually is", "css-text-wrap": "lines break where they do",
     "css-text-decoration-skip-ink": "a line goes through letters",
     "css-selector-attribute": "in letters it is for Outlook's own dark colours, which only Outlook sets",
+    "html-anchor-links": "a line of the table of contents leads nowhere, and says all the same what there is",
     "html-aria-hidden": "it is for those who listen, who hear more then", "html-aria-label": "they hear the text",
     "html-aria-labelledby": "they hear the text", "html-aria-describedby": "they hear the text",
     "html-lang": "the program guesses the language", "html-role": "a table is read aloud as one",
