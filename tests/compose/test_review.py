@@ -471,6 +471,22 @@ def test_one_that_a_template_held_is_asked_for_too(copy_site, lantern_config, po
     assert polls == [("desk",)]
 
 
+def test_they_are_asked_once_since_its_slot_and_once_since_the_word_however_often_it_is_tried(
+    copy_site, lantern_config, polls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "prove", lambda *_: stage.Proofed((), "a link does not answer"))
+    site = copy_site(from_files, lantern_config(SEND))
+    at(site, 6)
+    for minute in (0, 5, 10):
+        at(site, 8, minute)
+        assert only(site).held_by == HeldBy.PREFLIGHT
+    assert polls == [("desk",)]
+    review.approve(site.app, only(site))
+    for minute in (15, 16):
+        at(site, 8, minute)
+    assert polls == [("desk",)] * 2
+
+
 @pytest.mark.parametrize(("state", "asked"), [
     ({"failures": 1}, False), ({"standing": "gone"}, False), ({"standing": "quarantined"}, False),
     ({"failures": 0}, True)])
