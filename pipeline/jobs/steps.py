@@ -274,7 +274,8 @@ def _approved_late(app: App, report: Report, watch: Watch) -> None:
                    if d.approved_at and d.due_at <= app.now() and d.held_by not in (HeldBy.OPERATOR, HeldBy.SILENCE)
                    and (job_name(d.newsletter, d.schedule), d.due_at) not in coming]
     for digest in waiting:
-        if not _declared(app, digest.newsletter, digest.schedule) and digest.schedule != MANUAL:
+        by_hand = digest.schedule == MANUAL and digest.newsletter in {n.slug for n in app.config.newsletters}
+        if not (by_hand or _declared(app, digest.newsletter, digest.schedule)):
             continue
         newsletter = app.config.newsletter(digest.newsletter)
         slot = Slot(digest.schedule, digest.nominal, digest.due_at)

@@ -303,32 +303,27 @@ def test_a_later_digest_takes_over_what_an_unapproved_one_holds(silent) -> None:
     assert silent.told(ANN) == ["Article three", "Article two", "Article one"]
 
 
-def test_an_approved_one_stays_and_tells_nothing_twice(silent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approved_one_stays_and_tells_nothing_twice(site) -> None:
     """It could not be composed at its slot, for a template; the next day's is faster."""
-    body = silent.folder / "templates" / "digest" / "body.html.j2"
-    at(silent, 6)
-    review.approve(silent.app, only(silent))
+    body = site.folder / "templates" / "digest" / "body.html.j2"
     body.parent.mkdir(parents=True)
     body.write_text("{% block shell %}{{ unclosed ")
-    at(silent, 8)
-    first = only(silent)
+    at(site, 6)
+    review.approve(site.app, only(site))
+    at(site, 8)
+    first = only(site)
     assert (first.status, first.held_by, first.approved_at is not None) == (D.HELD, HeldBy.ERROR, True)
-    monkeypatch.setattr(steps, "_approved_late", lambda *_: None)
     body.unlink()
-    silent.accept(["Article three"])
-    monkeypatch.setattr(steps, "enqueue_due", lambda *_: [])
-    newsletter = silent.app.config.newsletter("lantern")
-    silent.advance(days=1)
-    stage.compose(steps.parts(silent.app), newsletter, Slot("daily", "2026-06-02T08:00", silent.now),
-                  audience="daily", now=silent.now)
-    later, kept = silent.digests()
-    assert kept.status is D.HELD
-    if later.status is D.HELD:
-        review.approve(silent.app, later)
-    monkeypatch.undo()
-    silent.send()
-    assert sorted(silent.told(ANN)) == ["Article one", "Article three", "Article two"]
-    assert all(one.status in (D.DONE, D.SKIPPED) for one in silent.digests())
+    site.accept(["Article three"])
+    site.advance(days=1)
+    later = stage.compose(
+        steps.parts(site.app), site.app.config.newsletter("lantern"), Slot("daily", "2026-06-02T08:00", site.now),
+        audience="daily", now=site.now)
+    assert later.status is D.FROZEN
+    assert site.digests()[-1] == first, "the operator's word stands"
+    site.send()
+    assert sorted(site.told(ANN)) == ["Article one", "Article three", "Article two"]
+    assert site.digests()[-1].status in (D.DONE, D.SKIPPED)
 
 
 def test_a_draft_whose_slot_is_missed_is_ended_with_the_reason(site) -> None:
@@ -474,6 +469,22 @@ def test_one_that_a_template_held_is_asked_for_too(copy_site, lantern_config, po
     at(site, 8)
     assert site.told(ANN) == ["Article one, as it is now"]
     assert polls == [("desk",)]
+
+
+def test_they_are_asked_once_since_its_slot_and_once_since_the_word_however_often_it_is_tried(
+    copy_site, lantern_config, polls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "prove", lambda *_: stage.Proofed((), "a link does not answer"))
+    site = copy_site(from_files, lantern_config(SEND))
+    at(site, 6)
+    for minute in (0, 5, 10):
+        at(site, 8, minute)
+        assert only(site).held_by == HeldBy.PREFLIGHT
+    assert polls == [("desk",)]
+    review.approve(site.app, only(site))
+    for minute in (15, 16):
+        at(site, 8, minute)
+    assert polls == [("desk",)] * 2
 
 
 @pytest.mark.parametrize(("state", "asked"), [

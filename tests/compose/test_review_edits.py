@@ -15,6 +15,7 @@ from pipeline.compose import stage
 from pipeline.desk import review
 from pipeline.errors import StoreError, TemplateError, UsageError
 from pipeline.jobs import steps
+from pipeline.jobs.worker import working
 from pipeline.model.drafts import HeldBy
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.room import MOST_HTML
@@ -367,6 +368,28 @@ def test_what_the_preflight_holds_is_given_up_when_it_is_too_late(site, monkeypa
     site.now = site.now.replace(hour=21)
     site.send()
     assert (latest(site).status, site.mails()) == (D.SKIPPED, [])
+
+
+def test_one_by_hand_that_it_holds_goes_with_your_word(site, monkeypatch: pytest.MonkeyPatch) -> None:
+    proving(monkeypatch, lambda: BAD)
+    made = steps.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
+    assert (made.status, made.held_by) == (D.HELD, HeldBy.PREFLIGHT)
+    review.approve(site.app, made, anyway=True)
+    site.send()
+    assert len(site.mails()) == 1
+    with site.app.store.read() as connection:
+        assert digests.get(connection, made.id).status is D.DONE
+
+
+def test_one_by_hand_of_a_newsletter_that_is_gone_stops_nobody(site, monkeypatch: pytest.MonkeyPatch) -> None:
+    proving(monkeypatch, lambda: BAD)
+    made = steps.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
+    review.approve(site.app, made)
+    without = replace(site.app, config=replace(site.app.config, newsletters=()))
+    report = steps.Report()
+    with working(site.app.store, site.app.data_folder, site.app.now) as worker:
+        steps.compose_due(without, worker, report)
+    assert report.digests == []
 
 
 def test_a_proof_of_a_draft_is_no_edit(site) -> None:

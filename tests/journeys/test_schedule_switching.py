@@ -130,6 +130,10 @@ CITY, SPORT = "city", "sport"
 KEYS = 'review = { before = "2h", silence = "SILENCE" }\norder = "score"\ngroup = "topic"\ncorrections = "changed"'
 
 
+WAITING = (DigestStatus.DRAFT, DigestStatus.HELD, DigestStatus.PAUSED)
+"""Digests that wait for the operator's word."""
+
+
 @dataclass(frozen=True)
 class Busy:
     """One day with an operator. At six drafts are made, at seven the operator looks at what is open, at eight the slots
@@ -187,13 +191,10 @@ def live_with_an_operator(site, month: list[Busy]) -> tuple[dict[str, str], set[
             (site.folder / "away").rename(mailbox) if (site.folder / "away").exists() else None
         if number >= len(month):
             for one in site.digests():  # nobody is left waiting for a word
-                if one.status in digests_open:
+                if one.status in WAITING:
                     review.approve(site.app, one)
         site.now = site.now.replace(hour=5, minute=0) + timedelta(days=1)
     return written, dropped
-
-
-digests_open = (DigestStatus.DRAFT, DigestStatus.HELD)
 
 
 def accept(site, day: int, topics: tuple[str, ...]) -> dict[str, str]:
