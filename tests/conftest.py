@@ -289,3 +289,15 @@ def make_site(quick_folder: Path) -> Iterator[Callable[..., Site]]:
     yield make
     for site in made:
         site.close()
+
+
+@pytest.fixture
+def lantern_config(basic_config: str) -> Callable[..., str]:
+    """`lantern_config('review = { before = "2h" }', "limit = 5")`: the config, with these keys of its newsletter; the
+    weekly digest is of Sundays, so that a Monday has the daily one alone."""
+
+    def write(keys: str = "", select: str = "limit = 500") -> str:
+        return basic_config.replace("select = { limit = 500 }\n", f"select = {{ {select} }}\n{keys}\n").replace(
+            "Mon 08:00", "Sun 08:00")
+
+    return write

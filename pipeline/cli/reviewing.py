@@ -114,7 +114,7 @@ def keep(
     newsletter: Annotated[str, NEWSLETTER] = "",
 ) -> None:
     """Take back a drop, also one of an earlier digest."""
-    _edit(context, digest, newsletter, (), lambda edits: edits.keeping(articles))
+    _edit(context, digest, newsletter, articles, lambda edits: edits.keeping(articles))
 
 
 def pin(

@@ -12,6 +12,8 @@ from pipeline.cli.terminal import Terminal, leave, plural
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.config import Config
     from pipeline.desk.takedown import Takedown
     from pipeline.store.redaction import Extent
@@ -42,11 +44,14 @@ def tell(terminal: Terminal, done: Takedown, mailbox: Path | None, it: str = "it
 
     extent = done.extent
     if done.digests:
-        terminal.line(f"Digests that held some of {it} say so instead: {', '.join(done.digests[:MOST_NAMED])}"
-                      f"{' …' if len(done.digests) > MOST_NAMED else ''}.")
+        terminal.line(f"Digests that held some of {it} say so instead: {_some(done.digests)}.")
     if extent.waiting:
         terminal.line(f"{plural(extent.waiting, 'mail')} with them {'is' if extent.waiting == 1 else 'are'} still to "
                       f"go out, without {it}.")
+    if done.spoken:
+        terminal.warn(f"{_some(done.spoken)}: look whether your introduction or subject speaks of {it}. `broadsheet "
+                      "digests introduce` and `subject` change those of an open digest; a frozen one can only be "
+                      "cancelled")
     terminal.line(f"{plural(len(done.published.written), 'feed file')} built anew.")
     for name, text in done.published.failed.items():
         terminal.problem(f"{named_feed(name, text)}; `broadsheet publish` tries again")
@@ -59,4 +64,8 @@ def tell(terminal: Terminal, done: Takedown, mailbox: Path | None, it: str = "it
 def as_json(done: Takedown) -> dict[str, Any]:
     return {"digests": done.digests, "sent": done.extent.sent, "waiting": done.extent.waiting,
             "written": [str(path) for path in done.published.written], "failed": done.published.failed,
-            "strays": done.strays}
+            "strays": done.strays, "spoken": done.spoken}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")

@@ -87,7 +87,7 @@ def make_draft(
     base = url or source_url
     html = clean_html(found.html, base_url=base)
     words = read_words(html)
-    title = one_line(found.title) or _title_from(words.line, url, found.guid)
+    title = _seen(one_line(found.title)) or _title_from(words.line, url, found.guid)
     published, dated = _published(found.published_at, now)
     return Draft(
         guid=one_line(found.guid, MAX_GUID) if len(found.guid) <= MAX_GUID else _digest(found.guid),
@@ -115,13 +115,19 @@ def make_draft(
 def _title_from(text: str, url: str, guid: str) -> str:
     words = text.split()
     head = " ".join(words[:TITLE_WORDS]) + ("…" if len(words) > TITLE_WORDS else "")
-    return one_line(head) or title_of_address(url, guid)
+    return _seen(one_line(head)) or title_of_address(url, guid)
 
 
 def title_of_address(url: str, guid: str = "") -> str:
     """Return what an article is called of which only the address is known."""
     path = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    return one_line(path.replace("-", " ")) or one_line(url) or one_line(guid) or "Untitled"
+    return next(filter(_seen, map(one_line, (path.replace("-", " "), url, guid))), "Untitled")
+
+
+def _seen(line: str) -> str:
+    """"" for a line of which nothing can be seen: zero-width or unassigned characters only. A mail can't be called so.
+    """
+    return line if any(c.isprintable() and not c.isspace() for c in line) else ""
 
 
 def _published(when: datetime | None, now: datetime) -> tuple[datetime, bool]:

@@ -34,7 +34,10 @@ MOST_CANDIDATES = 2_000
 """More than this is not rendered for one digest; the newest stay, and a note says what was left out."""
 
 MOST_CORRECTIONS = 20
-"""More than this is no correction of articles but another page layout at a source."""
+"""More changes than this at once are no corrections of articles but another page layout at a source."""
+
+MOST_READ = 200
+"""How many corrections a digest carries at the most, those of earlier ones that somebody may have missed included."""
 
 LOOK_BACK = timedelta(days=30)
 """How old a correction may be that is still told, and for how long a dropped story stays dropped."""
@@ -55,6 +58,7 @@ class Plan:
     corrections: tuple[tuple[Article, Correction], ...] = ()
     groups: tuple[GroupView, ...] = ()
     empty: str = ""
+    room: int = 0                                      # bytes of HTML for articles; 0: not known before it is rendered
 
     @property
     def fresh(self) -> list[Article]:
@@ -70,7 +74,7 @@ class Plan:
         start = max(who.start, self.reach.from_seq) if self.capped else who.start
         known = told_between(self.candidates, who.start_seq, start)
         return select(self.candidates, Window(start, self.reach.cut_seq), self.rules, told=known,
-                      topics=who.topics if topics else ())
+                      topics=who.topics if topics else (), room=self.room)
 
     @property
     def asked(self) -> set[int]:
@@ -160,10 +164,13 @@ def _groups(plan: Plan) -> tuple[GroupView, ...]:
 def _with_corrections(connection: Connection, plan: Plan, newsletter_id: int, kind: str, now: datetime) -> Plan:
     if kind == "none":
         return plan
-    found = told.put_right(connection, newsletter_id, kind, now - LOOK_BACK, MOST_CORRECTIONS + 1)
+    found = told.put_right(connection, newsletter_id, kind, now - LOOK_BACK, MOST_READ)
+    known = told.carried(connection, newsletter_id, [correction for _, correction in found])
     notes = plan.notes
-    if len(found) > MOST_CORRECTIONS:
-        found = [(a, c) for a, c in found if a.correction][:MOST_CORRECTIONS]
+    if kind == told.CHANGED and len(found) - len(known) > MOST_CORRECTIONS:
+        noted = told.put_right(connection, newsletter_id, told.NOTED, now - LOOK_BACK, MOST_READ)
+        ids = {article.id for article, _ in noted}
+        found = noted + [(a, c) for a, c in found if a.id in known and a.id not in ids]
         left_out = f"more than {MOST_CORRECTIONS} sent articles changed since; only those that you noted are told"
         notes = (*notes, left_out)
     return replace(plan, corrections=tuple(found), notes=notes)

@@ -73,13 +73,13 @@ def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:
     room = max(1, digest.room - sum(c.size for c in corrections)) if digest.room else 0
     selection = select(digest.candidates, window, digest.rules, told=person.told, topics=person.topics, room=room)
     all_topics = selection
-    if person.topics and len(selection.articles) < max(1, digest.rules.min_articles):
+    if len(selection.articles) < max(1, digest.rules.min_articles):
         all_topics = select(digest.candidates, window, digest.rules, told=person.told)
     # nothing of it was for this person: the window counts as read, or it would grow for ever
     if not selection.articles:
         reason = NO_TOPICS if all_topics.articles else NOTHING_NEW
         return Verdict(person, window, reason=reason, covered=person.live is None)
-    # whoever picked few topics must not wait for ever
+    # whoever picked few topics, or gets long articles of which few fit, must not wait for ever
     if len(all_topics.articles) < digest.rules.min_articles:
         return Verdict(person, window, reason=TOO_FEW)
     selection = replace(selection, corrections=tuple(c.article_id for c in corrections))

@@ -51,6 +51,8 @@ from pipeline.render.views import (
 )
 from pipeline.text.clean import text_with_links
 
+ANOTHER_NONCE = "freeze again: the nonce is random"
+
 BATCH = 1_000_000  # characters inlined at a time; libxml2 gives up beyond 10 MB
 
 
@@ -156,6 +158,8 @@ class _Pages:
         self.text = Markers("text", nonce, values)
         self._blocks: dict[str, Blocks] = {part: template.blocks(part, page) for part in ("html", "text")}
         self._slots: dict[str, set[str]] = {"html": set(SLOTS), "text": set(SLOTS)}
+        if nonce in page.introduction or nonce in page.introduction_text:
+            raise TemplateError("the introduction", "holds the freeze's nonce", hint=ANOTHER_NONCE)
 
     def shell(self, part: str) -> str:
         markers = self.html if part == "html" else self.text
@@ -180,9 +184,7 @@ class _Pages:
     def _part(self, blocks: Blocks, block: str, number: int, **values: Any) -> str:
         text = _plain_lines(blocks.render(block, **values))
         if self.html.nonce in text:
-            raise TemplateError(
-                f"{block} {number}", "holds the freeze's nonce", hint="freeze again: the nonce is random"
-            )
+            raise TemplateError(f"{block} {number}", "holds the freeze's nonce", hint=ANOTHER_NONCE)
         return text
 
 

@@ -9,7 +9,7 @@ from pipeline.compose.choose import Plan
 from pipeline.compose.freeze import content_of, freeze
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.config import Config, Newsletter
-from pipeline.model.articles import Article, ArticleStatus
+from pipeline.model.articles import Article, ArticleStatus, Images
 from pipeline.model.edits import Edits
 from pipeline.model.frozen import DigestPage, Frozen
 from pipeline.model.letterhead import Letterhead
@@ -19,14 +19,15 @@ from pipeline.model.room import correction_sizes, room, sizes
 from pipeline.model.selection import Selection
 from pipeline.render.subjects import subject_from
 from pipeline.render.templates import Templates
-from pipeline.render.views import ArticleView, plain_view, preheader
+from pipeline.render.views import FIRST_HEADING, ArticleView, fit_html, plain_view, preheader
 from pipeline.text.clean import clean_html, text_with_links
 from pipeline.text.markdown import markdown_html
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A digest ready to be stored. `plan` is the one it was made of, with the sizes that it turned out to have."""
+    """A digest ready to be stored. `plan` is the one it was made of, with the room and the sizes that it turned out to
+    have."""
 
     plan: Plan
     head: Letterhead
@@ -44,13 +45,13 @@ def press(
     template = templates.digest(newsletter.template)
     made: dict[str, Frozen] = {}
     for language in spoken(plan, newsletter):
-        page = with_introduction(page_for(config, newsletter, digest, language), digest.edits)
+        page = with_introduction(page_for(config, newsletter, digest, language), digest.edits, newsletter.images)
         content = content_of(plan.fresh, page, groups=plan.groups, corrections=[a for a, _ in plan.corrections],
-                             notes=notes_of(digest.edits), pictures=pictures)
+                             notes=notes_of(digest.edits, page.public_url, newsletter.images), pictures=pictures)
         made[language] = freeze(template, page, content, nonce=nonce)
     head = replace(head, subject=head.subject or template.subject_source,
                    groups=tuple(group.name for group in plan.groups), room=min(map(room, made.values())))
-    plan = _measured(plan, made)
+    plan = replace(_measured(plan, made), room=head.room)
     _try_subject(templates, head, plan.selection(plan.most), plan.fresh)
     isolated = dict.fromkeys(f"article {n.article_id}: {n.reason}" for one in made.values() for n in one.notes)
     return Pressed(plan, head, made, (*plan.notes, *isolated, *pictures.notes))
@@ -62,21 +63,23 @@ def spoken(plan: Plan, newsletter: Newsletter) -> list[str]:
     return ["", *(language for language in newsletter.languages if language in picked)]
 
 
-def with_introduction(page: DigestPage, edits: Edits) -> DigestPage:
-    html, text = said(edits.introduction)
+def with_introduction(page: DigestPage, edits: Edits, images: Images) -> DigestPage:
+    html, text = said(edits.introduction, page.public_url, images, first_heading=2)
     return replace(page, introduction=html, introduction_text=text)
 
 
-def notes_of(edits: Edits) -> dict[int, tuple[str, str]]:
+def notes_of(edits: Edits, public_url: str, images: Images) -> dict[int, tuple[str, str]]:
     """Article's id -> the operator's words on it, as HTML and in plain text."""
-    return {number: said(words) for number, words in edits.notes.items()}
+    return {number: said(words, public_url, images) for number, words in edits.notes.items()}
 
 
-def said(markdown: str) -> tuple[str, str]:
-    """An operator's words as HTML that is safe to show, and in plain text with its links behind it."""
+def said(markdown: str, public_url: str, images: Images, *, first_heading: int = FIRST_HEADING) -> tuple[str, str]:
+    """An operator's words as HTML that is safe to show, and in plain text with its links behind it. Pictures of others
+    are not fetched, so with images = "own" they stand in words; those of the site itself are shown."""
     if not markdown.strip():
         return "", ""
-    html = clean_html(markdown_html(markdown))
+    html = fit_html(clean_html(markdown_html(markdown)), public_url=public_url, first_heading=first_heading,
+                    images=images)
     text, links = text_with_links(html)
     return html, "\n".join([text.strip("\n"), *(f"[{number}] {link}" for number, link in enumerate(links, 1))])
 

@@ -118,7 +118,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
     else:
         proofed = parts.prove(pressed)
         with parts.store.write() as connection:
-            drafts.record_proof(connection, digest_id, proofed.findings, now)
+            drafts.record_proof(connection, digest_id, proofed.findings, now, version=digest.version)
     with parts.store.read() as connection:
         return digests.get(connection, digest_id)
 

@@ -17,7 +17,7 @@ from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.fill import NOTHING_NEW, DigestFacts, decide_fill
 from pipeline.compose.pictures.gather import gather_pictures
-from pipeline.compose.press import press
+from pipeline.compose.press import Pressed, press
 from pipeline.config import Newsletter
 from pipeline.deliver.letters import Letters, shown_in
 from pipeline.desk.sheet import MADE_UP, Reader, Sheet, sheet_of
@@ -83,14 +83,19 @@ def draft(newsletter: Newsletter, slot: Slot, now: datetime) -> Digest:
 
 
 def make_sheet(
-    app: App, newsletter: Newsletter, digest: Digest, plan: Plan, selection: Selection, reader: Reader, *,
-    mark: str = "", unsubscribe_url: str = "", preferences_url: str = "",
+    app: App, newsletter: Newsletter, digest: Digest, plan: Plan, reader: Reader, *, mark: str = "",
+    unsubscribe_url: str = "", preferences_url: str = "",
 ) -> Sheet:
-    """Freeze a plan in memory and write one person's message. Pictures are fetched that were not yet."""
+    """Freeze a plan in memory and write the message that most people would get, for this reader."""
+    pressed = press_now(app, newsletter, digest, plan)
+    return sheet_of(app, pressed, pressed.plan.selection(plan.most), reader, mark=mark,
+                    unsubscribe_url=unsubscribe_url, preferences_url=preferences_url)
+
+
+def press_now(app: App, newsletter: Newsletter, digest: Digest, plan: Plan) -> Pressed:
+    """Freeze a plan in memory. Pictures are fetched that were not yet."""
     pictures = gather_pictures(app.darkroom(), newsletter, plan.fresh, app.now())
-    pressed = press(app.templates(), app.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
-    return sheet_of(app, pressed, selection, reader, mark=mark, unsubscribe_url=unsubscribe_url,
-                    preferences_url=preferences_url)
+    return press(app.templates(), app.config, newsletter, digest, plan, nonce=token_hex(8), pictures=pictures)
 
 
 def _as_sent(app: App, digest: Digest, audience: str, subscription: Subscription | None) -> Preview:
@@ -131,27 +136,27 @@ def _next(
         reader = _reader(connection, plan, subscription)
         person = _facts(connection, subscription, plan) if subscription is not None else None
     people = sum(plan.people.values())
-    nothing = plan.empty
-    selection: Selection | None = None
-    if not nothing and subscription is not None and person is not None:
-        selection, nothing = _for_person(newsletter, plan, audience, subscription, person)
-    elif not nothing:
-        selection = plan.selection(plan.most)
-        nothing = "" if selection.articles else NOTHING_NEW
-    if nothing or selection is None:
+    nothing = plan.empty or _chosen(plan, audience, subscription, person)[1]
+    if nothing:
         return Preview(digest, audience, people, reader, None, nothing)
-    sheet = make_sheet(app, newsletter, digest, plan, selection, reader)
-    return Preview(digest, audience, people, reader, sheet)
+    pressed = press_now(app, newsletter, digest, plan)
+    selection, nothing = _chosen(pressed.plan, audience, subscription, person)  # by what fits into a mail, too
+    if selection is None:
+        return Preview(digest, audience, people, reader, None, nothing)
+    return Preview(digest, audience, people, reader, sheet_of(app, pressed, selection, reader))
 
 
-def _for_person(
-    newsletter: Newsletter, plan: Plan, audience: str, subscription: Subscription, person: PersonFacts
+def _chosen(
+    plan: Plan, audience: str, subscription: Subscription | None, person: PersonFacts | None
 ) -> tuple[Selection | None, str]:
     """(what they get, "") or (None, why they get nothing)."""
+    if subscription is None or person is None:
+        selection = plan.selection(plan.most)
+        return (selection, "") if selection.articles else (None, NOTHING_NEW)
     if subscription.status is SubscriptionStatus.CONFIRMED and audience not in ("", subscription.schedule):
         return None, f'they are on the schedule "{subscription.schedule}", not on "{audience}"'
-    facts = DigestFacts(plan.reach.from_seq, plan.reach.cut_seq, plan.capped, newsletter.rules, plan.candidates,
-                        corrections=[c for _, c in plan.corrections])
+    facts = DigestFacts(plan.reach.from_seq, plan.reach.cut_seq, plan.capped, plan.rules, plan.candidates,
+                        corrections=[c for _, c in plan.corrections], room=plan.room)
     verdict = decide_fill(person, facts)
     return verdict.selection, verdict.reason
 

@@ -129,12 +129,13 @@ def cancel(app: App, digest: Digest, reason: str) -> Digest:
 
 
 def change(app: App, digest: Digest, ids: Sequence[int], edit: Callable[[Edits], Edits]) -> Digest:
-    """Change a draft. `ids` are the articles that the change names: they must be in it. Raises UsageError."""
+    """Change a draft. `ids` are the articles that the change names: they must be in it, before or after the change.
+    Raises UsageError."""
     newsletter = app.config.newsletter(digest.newsletter)
     with app.store.write() as connection:
         changed = drafts.edit(connection, digest.id, edit)
-        known = {a.id for a in _plan(app, connection, newsletter, digest).fresh} | {
-            a.id for a in _dropped(connection, changed)}
+        known = {a.id for one in ((digest, changed) if ids else ())
+                 for a in (*_plan(app, connection, newsletter, one).fresh, *_dropped(connection, one))}
         if strange := [i for i in ids if i not in known]:
             raise UsageError(f"article {strange[0]}", f"is not in {digest.newsletter}/{digest.name}",
                              hint=f"`broadsheet digests show {digest.name}` lists what is")

@@ -37,13 +37,15 @@ OURS = frozenset({"sitemaps", NEWSLETTERS})
 
 @dataclass(frozen=True, slots=True)
 class Takedown:
-    """What was done. `strays` are folders under feeds/ that belong to no feed of config.toml: they are not rebuilt,
-    and may hold copies."""
+    """What was done. `spoken` are digests with an introduction or a subject of the operator's, which may speak of what
+    was taken back. `strays` are folders under feeds/ that belong to no feed of config.toml: they are not rebuilt, and
+    may hold copies."""
 
     extent: Extent
     digests: tuple[str, ...]      # by name
     published: Published
     strays: tuple[Path, ...]
+    spoken: tuple[str, ...] = ()  # by name
 
 
 # --- a source ---
@@ -68,10 +70,10 @@ def take_down(app: App, state: SourceState, reason: str) -> Takedown:
     """Blank all that a source gave, and build the feeds anew. The source itself has to be blocked before."""
     with app.store.write() as connection:
         extent = purge.purge(connection, state.id, _said(TAKEN_DOWN, reason), _Rewording(app, connection), app.now())
-        named = _named(connection, extent)
+        named, spoken = _named(connection, extent.digests), _named(connection, extent.spoken)
     purge.overwrite(app.store)
     clear_pictures(app.store, app.picture_folder, unused_s=0)
-    return Takedown(extent, named, _publish(app), _strays(app))
+    return Takedown(extent, named, _publish(app), _strays(app), spoken)
 
 
 # --- single articles ---
@@ -99,9 +101,9 @@ def withdraw(app: App, wanted: Sequence[Article], reason: str) -> Takedown:
     with app.store.write() as connection:
         extent = withdrawals.withdraw(connection, [article.id for article in wanted], _said(TAKEN_BACK, reason),
                                       _Rewording(app, connection), app.now())
-        named = _named(connection, extent)
+        named, spoken = _named(connection, extent.digests), _named(connection, extent.spoken)
     clear_pictures(app.store, app.picture_folder, unused_s=0)
-    return Takedown(extent, named, _publish(app), _strays(app))
+    return Takedown(extent, named, _publish(app), _strays(app), spoken)
 
 
 def _said(what: str, reason: str) -> str:
@@ -109,8 +111,8 @@ def _said(what: str, reason: str) -> str:
     return f"{what}: {reason}" if reason else what
 
 
-def _named(connection: Connection, extent: Extent) -> tuple[str, ...]:
-    return tuple(f"{d.newsletter}/{d.name}" for d in (digests.get(connection, i) for i in extent.digests))
+def _named(connection: Connection, digest_ids: Sequence[int]) -> tuple[str, ...]:
+    return tuple(f"{d.newsletter}/{d.name}" for d in (digests.get(connection, i) for i in digest_ids))
 
 
 def _publish(app: App) -> Published:

@@ -19,7 +19,6 @@ from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import Digest
 from pipeline.model.runs import Slot
-from pipeline.model.selection import Selection
 from pipeline.store import Connection, articles, meta
 
 MARK = "[Test] "
@@ -48,8 +47,8 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str =
     due = chosen.times.next_after(app.now())
     digest = draft(newsletter, Slot(chosen.slug, due.nominal, due.due_at), app.now())
     with app.store.read() as connection:
-        plan, selection, again = _content(connection, newsletter, chosen.slug, digest, app.now())
-    sheet = make_sheet(app, newsletter, digest, plan, selection, Reader(recipient), mark=MARK,
+        plan, again = _content(connection, newsletter, chosen.slug, digest, app.now())
+    sheet = make_sheet(app, newsletter, digest, plan, Reader(recipient), mark=MARK,
                        unsubscribe_url=f"{app.config.site.public_url}/u/test",
                        preferences_url=f"{app.config.site.public_url}/p/test")
     outcome = hand_over(app, sheet.envelope, sheet.eml, KIND)
@@ -65,18 +64,15 @@ def refuse_while_stopped(app: App) -> None:
 
 def _content(
     connection: Connection, newsletter: Newsletter, schedule: str, digest: Digest, now: datetime
-) -> tuple[Plan, Selection, bool]:
-    """(what is rendered, the selection, whether it was told before)."""
+) -> tuple[Plan, bool]:
+    """(what is rendered, whether it was told before)."""
     plan = choose(connection, known_id(connection, newsletter), newsletter, schedule, digest, now)
-    if plan.people and plan.fresh:
-        selection = plan.selection(plan.most)
-        if selection.articles:
-            return plan, selection, False
+    if plan.people and plan.fresh and plan.selection(plan.most).articles:
+        return plan, False
     latest = articles.newest(connection, plan.rules, plan.rules.limit * 2)
     cut = max((a.accepted_seq for a in latest), default=0)
     again = plan_of(plan, latest, cut, digest)
-    selection = again.selection(again.most)
-    if not selection.articles:
+    if not again.selection(again.most).articles:
         raise UsageError(f'newsletter "{newsletter.slug}"', "there is no article for it yet",
                          hint="`broadsheet once` collects; `broadsheet articles list` shows what there is")
-    return again, selection, True
+    return again, True

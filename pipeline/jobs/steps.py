@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from pipeline.app import App
@@ -254,6 +254,8 @@ def _draft_ahead(
         return
     if digest is not None:
         _say(app, report, watch, digest)
+        if digest.held_by == HeldBy.ERROR:
+            report.problems.append(f"newsletter {newsletter.slug}: {digest.reason}")
 
 
 def _say(app: App, report: Report, watch: Watch, digest: Digest) -> None:
@@ -272,7 +274,8 @@ def _approved_late(app: App, report: Report, watch: Watch) -> None:
                    if d.approved_at and d.due_at <= app.now() and d.held_by not in (HeldBy.OPERATOR, HeldBy.SILENCE)
                    and (job_name(d.newsletter, d.schedule), d.due_at) not in coming]
     for digest in waiting:
-        if not _declared(app, digest.newsletter, digest.schedule) and digest.schedule != MANUAL:
+        by_hand = digest.schedule == MANUAL and digest.newsletter in {n.slug for n in app.config.newsletters}
+        if not (by_hand or _declared(app, digest.newsletter, digest.schedule)):
             continue
         newsletter = app.config.newsletter(digest.newsletter)
         slot = Slot(digest.schedule, digest.nominal, digest.due_at)
@@ -289,7 +292,8 @@ def _end_stranded(app: App, report: Report) -> None:
     nobody will come back to. What the operator approved or holds waits for the operator."""
     with app.store.read() as connection:
         stranded = [(d, reason) for d in drafts.open_ones(connection)
-                    if d.status is DigestStatus.DRAFT and d.drafted_at and d.schedule != MANUAL
+                    if d.drafted_at and not d.approved_at and d.schedule != MANUAL
+                    and d.held_by not in (HeldBy.OPERATOR, HeldBy.SILENCE)
                     and (reason := _stranded(app, connection, d))]
     for digest, reason in stranded:
         with app.store.write() as connection:
@@ -346,17 +350,29 @@ def _is_begun(app: App, newsletter: Newsletter, slot: Slot) -> bool:
 
 def _compose(app: App, newsletter: Newsletter, slot: Slot, audience: str, late: str = "") -> Digest:
     """Compose a slot's digest. Of one that was drafted before, the sources are asked again first: what they took back
-    or changed since then is not told as it was."""
+    or changed since then is not told as it was. Once since its slot, and since its approval, however often it is tried.
+    """
     with app.store.read() as connection:
         known = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
         asked: set[str] = set()
-        if known is not None and known.drafted_at and known.status in (DigestStatus.DRAFT, DigestStatus.APPROVED):
+        if (known is not None and known.drafted_at and known.status in digests.OPEN
+                and known.held_by not in (HeldBy.OPERATOR, HeldBy.SILENCE)):
             newsletter_id = declared.newsletter_id(connection, newsletter.slug)
             plan = choose(connection, newsletter_id, newsletter, known.audience, known, app.now())
-            asked = {article.source for article in plan.fresh} & {source.slug for source in app.config.sources}
+            since = max(known.due_at, known.approved_at or known.due_at)
+            told = sources.states(connection, {article.source for article in plan.fresh})
+            asked = {slug for slug, state in told.items() if _may_be_asked(state, since, app.now())}
+            asked &= {source.slug for source in app.config.sources}
     if asked and not late:
         collect_due(app, sorted(asked), force=True)
     return compose(parts(app), newsletter, slot, audience=audience, now=app.now(), late=late)
+
+
+def _may_be_asked(state: sources.SourceState, since: datetime, now: datetime) -> bool:
+    """Whether a source was not asked since then, and does not have us wait."""
+    waits = state.failures and (state.next_poll_at is None or state.next_poll_at > now)
+    return state.standing is SourceStanding.ACTIVE and not waits and (
+        state.last_polled_at is None or state.last_polled_at < since)
 
 
 def _declared(app: App, newsletter: str, schedule: str) -> bool:

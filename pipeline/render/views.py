@@ -20,6 +20,8 @@ from pipeline.model.frozen import direction
 from pipeline.model.pictures import Picture
 from pipeline.render.pictures import ATTRIBUTES, OURS, PictureView, Showing, lead_picture, picture_tag
 
+FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
+
 NO_PICTURES: Mapping[str, Picture] = MappingProxyType({})
 
 TextOf = Callable[[str], tuple[str, list[str]]]
@@ -123,15 +125,16 @@ def correction_view(article: Article, *, public_url: str) -> CorrectionView:
 
 
 def fit_html(
-    html: str, *, public_url: str, pictures: Mapping[str, Picture] = NO_PICTURES, images: Images = Images.NONE
+    html: str, *, public_url: str, pictures: Mapping[str, Picture] = NO_PICTURES, images: Images = Images.NONE,
+    first_heading: int = FIRST_HEADING,
 ) -> str:
-    """Fit sanitised HTML into a letter: headings from h3 down, no style, class or id, pictures as `images` says, which
-    is of others' servers none but with "remote".
+    """Fit sanitised HTML into a letter: headings from `first_heading` down, no style, class or id, pictures as `images`
+    says, which is of others' servers none but with "remote".
 
     Sanitised HTML has no comments, style sheets or raw text; should one get here all the same, it goes as well.
     """
     levels = [int(level) for level in _HEADING.findall(html)]
-    shift = max(0, FIRST_HEADING - min(levels, default=FIRST_HEADING))
+    shift = max(0, first_heading - min(levels, default=first_heading))
     showing = Showing(public_url, images, pictures)
     return _MARKUP.sub(lambda m: _fit_tag(m, shift, showing) if m["name"] else "", html)
 
@@ -209,7 +212,6 @@ def _wrap_line(line: str, width: int, indent: str) -> str:
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable
-FIRST_HEADING = 3  # h1 is the newsletter's name, h2 an article's title
 _MARKUP = re.compile(
     r"<!--.*?(?:-->|$)"
     r"|<(style|script|title|textarea|xmp|plaintext|noscript|template|noembed|noframes)\b.*?(?:</\1\s*>|$)"

@@ -13,6 +13,9 @@ from pipeline.store import changes, meta, revisions
 from pipeline.store.articles import by_id
 from pipeline.store.schema import article_revisions, articles
 
+TAKEN_AWAY = "correction taken away"
+"""What a revision says by which a note was cleared."""
+
 
 def correct(connection: Connection, article_id: int, note: str, now: datetime) -> bool:
     """Put a note on an accepted article, or another one in its place; False where it says so already.
@@ -37,7 +40,7 @@ def clear(connection: Connection, article_id: int, now: datetime) -> bool:
     article = _correctable(connection, article_id)
     if not article.correction:
         return False
-    _revise(connection, article_id, _after(article, now), "correction taken away", seq=None, correction="",
+    _revise(connection, article_id, _after(article, now), TAKEN_AWAY, seq=None, correction="",
             corrected_at=None)
     return True
 

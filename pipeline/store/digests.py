@@ -255,8 +255,10 @@ def scores(connection: Connection, digest_id: int) -> dict[int, dict[str, int]]:
 
 
 def frozen_corrections(connection: Connection, digest_id: int) -> list[Correction]:
+    """The digest's, without those of articles that were taken back since."""
     rows = connection.execute(
-        select(digest_corrections).where(digest_corrections.c.digest_id == digest_id)
+        select(digest_corrections).join(articles, articles.c.id == digest_corrections.c.article_id)
+        .where(digest_corrections.c.digest_id == digest_id, articles.c.status == ArticleStatus.ACCEPTED)
         .order_by(digest_corrections.c.position))
     return [Correction(row.article_id, row.revision, row.size) for row in rows]
 

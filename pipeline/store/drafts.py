@@ -25,10 +25,11 @@ def begin(connection: Connection, digest_id: int, cut_seq: int, now: datetime) -
 
 
 def edit(connection: Connection, digest_id: int, change: Callable[[Edits], Edits]) -> Digest:
-    """Change a digest that is not frozen. Raises StoreError where it is by now."""
+    """Change a digest that is not frozen; what the preflight said of it holds no longer. Raises StoreError where it is
+    frozen by now."""
     moved = connection.execute(  # the row is locked before it is read: of two edits at once neither is lost
         update(digests).where(digests.c.id == digest_id, digests.c.status.in_(OPEN))
-        .values(version=digests.c.version + 1)).rowcount
+        .values(version=digests.c.version + 1, proofed_at=None)).rowcount
     digest = digest_rows.get(connection, digest_id)
     if not moved:
         named = f"digest {digest.newsletter}/{digest.name}"
@@ -40,11 +41,12 @@ def edit(connection: Connection, digest_id: int, change: Callable[[Edits], Edits
 
 
 def record_proof(
-    connection: Connection, digest_id: int, findings: Sequence[Mapping[str, str]], now: datetime
+    connection: Connection, digest_id: int, findings: Sequence[Mapping[str, str]], now: datetime, *, version: int
 ) -> None:
-    """What the preflight found in a draft. No edit: whoever freezes it looks again."""
-    connection.execute(update(digests).where(digests.c.id == digest_id, digests.c.status.in_(OPEN)).values(
-        findings=[dict(one) for one in findings], proofed_at=now))
+    """What the preflight found in a draft, if that is still what it looked at. No edit: whoever freezes it looks again.
+    """
+    here = and_(digests.c.id == digest_id, digests.c.status.in_(OPEN), digests.c.version == version)
+    connection.execute(update(digests).where(here).values(findings=[dict(one) for one in findings], proofed_at=now))
 
 
 def approve(connection: Connection, digest_id: int, now: datetime) -> bool:
@@ -89,8 +91,8 @@ def dropped_stories(
     for row in rows:
         one = digest_rows.digest_of(row)
         by.update(dict.fromkeys(one.edits.drop, one.name))
-    for article_id in digest.edits.keep if digest else ():
-        by.pop(article_id, None)
+        for article_id in one.edits.keep:  # and whoever did not get it then does not lose it
+            by.pop(article_id, None)
     stories: dict[int, str] = {}
     for chunk in chunks(sorted(by)):
         for row in connection.execute(

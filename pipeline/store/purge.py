@@ -1,8 +1,9 @@
 """Taking a source down: of each of its articles only what identifies it is left, so that it is never taken for new.
 
 Everything that holds a copy of an article's words is in here or in `redaction`: articles and their topics, revisions
-and signatures, what was seen and not taken, what was frozen, and the addresses of pictures (their files are the
-caller's business). Feeds, pages and digests that are not frozen yet are made of these, and need nothing of their own.
+and signatures, what was seen and not taken, what was frozen, and the addresses of pictures and links (the files of
+pictures are the caller's business). Feeds, pages and digests that are not frozen yet are made of these, and need
+nothing of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pipeline.store.columns import Utc
 from pipeline.store.engine import Store
 from pipeline.store.redaction import Extent, Reword, Which
 from pipeline.store.schema import article_revisions, article_topics, articles, passed_over, sources
-from pipeline.store.schema_compose import pictures
+from pipeline.store.schema_compose import link_checks, pictures
 
 
 def extent(connection: Connection, source_id: int) -> Extent:
@@ -48,7 +49,8 @@ def purge(connection: Connection, source_id: int, reason: str, reword: Reword, n
     _blank_articles(connection, source_id, reason, now)
     connection.execute(update(passed_over).where(passed_over.c.source_id == source_id).values(
         state=PassedState.REFUSED, reason=reason, title="", url="", draft=None, retry_at=None, article_id=None))
-    connection.execute(delete(pictures))  # whose addresses they name; what is needed again is fetched again
+    for cache in (pictures, link_checks):  # whose addresses they name; what is needed again is fetched again
+        connection.execute(delete(cache))
     connection.execute(update(sources).where(sources.c.id == source_id).values(title="", feed_url=""))
     changes.touch(connection, ids)
     return found

@@ -1,8 +1,9 @@
 """Taking articles' words out of every copy that was frozen: digests, and the mails that are made of them.
 
-Of these articles the frozen words, the pieces, and the subjects that quote them; of other articles of the same stories
-the "also in" that leads to them. Feeds, pages and digests that are not frozen yet are made of the articles' own rows,
-and those are the caller's business: `purge` blanks them, `withdrawals` leaves them as they are.
+Of these articles the frozen words, the pieces, also those of their corrections, and the subjects that quote them; the
+headings that only they had (`headings`), and what is said of them beside (`remarks`); of other articles of the same
+stories the "also in" that leads to them. Feeds, pages and digests that are not frozen yet are made of the articles' own
+rows, and those are the caller's business: `purge` blanks them, `withdrawals` leaves them as they are.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, not_, or_, select, update
 
 from pipeline.model.articles import Also, ArticleStatus
 from pipeline.model.deliveries import LIVE, DeliveryState
 from pipeline.model.fragments import FragmentRow
+from pipeline.model.frozen import CORRECTIONS
 from pipeline.model.withdrawn import withdrawn, without_link
 from pipeline.store import deliveries as ledger
 from pipeline.store import meta
+from pipeline.store.chunks import chunks
+from pipeline.store.headings import redact_headings
+from pipeline.store.remarks import forget_remarks, spoken
 from pipeline.store.schema import (
     article_bands,
     articles,
     batches,
     deliveries,
     digest_articles,
+    digest_corrections,
     digests,
     fragments,
     likenesses,
@@ -50,21 +57,21 @@ class Extent:
     """How much there is to take back, or was."""
 
     articles: int
-    digests: tuple[int, ...]      # frozen ones that hold an article
+    digests: tuple[int, ...]      # frozen ones that hold an article, or its correction
     sent: int                     # mails with an article that have left: nobody can take them back
     waiting: int                  # and that have not, or may come to have one: they go without it
     passed: int = 0               # of a source: seen and not taken; their titles and addresses go too
+    spoken: tuple[int, ...] = ()  # digests in which the operator's own words may speak of them: nobody else can tell
 
 
 def extent(connection: Connection, which: Which) -> Extent:
     """What taking these articles out would touch."""
     ids = set(connection.execute(select(articles.c.id).where(which)).scalars())
-    holding = tuple(connection.execute(
-        select(digest_articles.c.digest_id).distinct().where(digest_articles.c.article_id.in_(_ids(which)))
-        .order_by(digest_articles.c.digest_id)).scalars())
+    holding = _holding(connection, which)
     theirs = {row.id for row in connection.execute(
-        select(selections.c.id, selections.c.article_ids).where(selections.c.digest_id.in_(holding)))
-        if not ids.isdisjoint(row.article_ids)}
+        select(selections.c.id, selections.c.article_ids, selections.c.corrections)
+        .where(selections.c.digest_id.in_(holding)))
+        if not ids.isdisjoint((*row.article_ids, *row.corrections))}
     sent = waiting = 0
     for selection_id, state, number in connection.execute(
             select(deliveries.c.selection_id, deliveries.c.state, func.count())
@@ -74,7 +81,8 @@ def extent(connection: Connection, which: Which) -> Extent:
             waiting += number if state in LIVE else 0
     unfilled = select(func.coalesce(func.sum(batches.c.selected), 0)).where(
         batches.c.digest_id.in_(holding), batches.c.filled_at.is_(None))
-    return Extent(len(ids), holding, sent, waiting + int(connection.execute(unfilled).scalar_one()))
+    waiting += int(connection.execute(unfilled).scalar_one())
+    return Extent(len(ids), holding, sent, waiting, spoken=spoken(connection, holding) if ids else ())
 
 
 def redact(
@@ -86,9 +94,19 @@ def redact(
     changed = {*holding, *_unlink(connection, which, elsewhere)}
     _redact_digests(connection, which, holding, reword)
     _forget_likeness(connection, which)
+    forget_remarks(connection, which, changed)
     if changed:
         ledger.give_back_all(connection, changed, now)
-        meta.take(connection, meta.TAKEN_DOWN)
+    meta.take(connection, meta.TAKEN_DOWN)
+
+
+def _holding(connection: Connection, which: Which) -> tuple[int, ...]:
+    """The digests in which these articles were frozen, or corrections of them; in order."""
+    found: set[int] = set()
+    for table in (digest_articles, digest_corrections):
+        found.update(connection.execute(
+            select(table.c.digest_id).distinct().where(table.c.article_id.in_(_ids(which)))).scalars())
+    return tuple(sorted(found))
 
 
 def _unlink(connection: Connection, which: Which, elsewhere: str) -> set[int]:
@@ -113,7 +131,8 @@ def _unlink(connection: Connection, which: Which, elsewhere: str) -> set[int]:
         for source_id, also in links[other.story]:
             if source_id != other.source_id:
                 bare = (other.story, source_id) not in telling
-                changed |= _rewrite(connection, [other.id], partial(_without, also=also, instead=elsewhere, bare=bare))
+                changed |= _rewrite(connection, _pieces_of([other.id]),
+                                    partial(_without, also=also, instead=elsewhere, bare=bare))
     return changed
 
 
@@ -126,11 +145,13 @@ def _redact_digests(connection: Connection, which: Which, holding: Iterable[int]
     connection.execute(
         update(digest_articles).where(digest_articles.c.article_id.in_(_ids(which))).values(
             source_title="", title="", summary="", author="", url="", language="", topics=[]))
-    _rewrite(connection, _ids(which), lambda piece, _url, _public_url: withdrawn(piece))
+    for chunk in chunks(holding):
+        _rewrite(connection, _pieces_in(chunk, which), lambda piece, _url, _public_url: withdrawn(piece))
     for digest_id in holding:
+        redact_headings(connection, digest_id)
         rows = connection.execute(select(selections).where(selections.c.digest_id == digest_id)).all()
         for row in rows:
-            if not ids.isdisjoint(row.article_ids):
+            if not ids.isdisjoint(row.article_ids):  # subjects speak of no correction
                 subject, preheader = reword(digest_id, row.article_ids, row.more)
                 connection.execute(update(selections).where(selections.c.id == row.id).values(
                     subject=subject, preheader=preheader))
@@ -144,16 +165,31 @@ def _forget_likeness(connection: Connection, which: Which) -> None:
         likenesses.c.state == SUGGESTED, or_(likenesses.c.article_id.in_(mine), likenesses.c.other_id.in_(mine))))
 
 
+def _pieces_of(article_ids: Sequence[int]) -> Select[Any]:
+    """SQL: the pieces of these articles in every digest and language, each with the address that the article had at the
+    freeze. Corrections say nothing of who else tells a story."""
+    return select(fragments, digest_articles.c.url).join(digest_articles, _same_article()).where(
+        digest_articles.c.article_id.in_(article_ids), fragments.c.kind == FRAGMENT, fragments.c.name != CORRECTIONS)
+
+
+def _pieces_in(digest_ids: Sequence[int], which: Which) -> Select[Any]:
+    """SQL: all pieces of these articles in some digests, corrections among them."""
+    return select(fragments, func.coalesce(digest_articles.c.url, "").label("url")).outerjoin(
+        digest_articles, _same_article()).where(
+        fragments.c.digest_id.in_(digest_ids), fragments.c.article_id.in_(_ids(which)), fragments.c.kind == FRAGMENT)
+
+
+def _same_article() -> ColumnElement[bool]:
+    return and_(digest_articles.c.digest_id == fragments.c.digest_id,
+                digest_articles.c.article_id == fragments.c.article_id)
+
+
 def _rewrite(
-    connection: Connection, article_ids: Select[int] | Sequence[int],
-    change: Callable[[FragmentRow, str, str], FragmentRow],
+    connection: Connection, pieces: Select[Any], change: Callable[[FragmentRow, str, str], FragmentRow]
 ) -> set[int]:
-    """Put other words into the frozen pieces of these articles, and return the digests in which there are any now.
-    `change` is told the address that the article had at the freeze, and the site's."""
-    pieces = select(fragments, digest_articles.c.url).join(digest_articles, and_(
-        digest_articles.c.digest_id == fragments.c.digest_id, digest_articles.c.article_id == fragments.c.article_id))
-    rows = connection.execute(pieces.where(
-        digest_articles.c.article_id.in_(article_ids), fragments.c.kind == FRAGMENT)).all()
+    """Put other words into frozen pieces, and return the digests in which there are any now. `change` is told the
+    address that the article had at the freeze, and the site's."""
+    rows = connection.execute(pieces).all()
     sites = _public_urls(connection, {row.digest_id for row in rows})
     changed: set[int] = set()
     for row in rows:

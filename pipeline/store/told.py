@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, exists, func, or_, select
 
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.selection import Correction
 from pipeline.store import articles as article_rows
 from pipeline.store.chunks import chunks
+from pipeline.store.corrections import TAKEN_AWAY
 from pipeline.store.digests import FRESH
 from pipeline.store.schema import (
     article_revisions,
@@ -64,22 +65,38 @@ def put_right(
     connection: Connection, newsletter_id: int, kind: str, since: datetime, limit: int
 ) -> list[tuple[Article, Correction]]:
     """Articles that a frozen digest of the newsletter told and that were put right since, the latest first: by the
-    operator's note (NOTED), or in any way that counts as a new revision (CHANGED). At most `limit`."""
-    noted = (
-        select(article_revisions.c.article_id, func.max(article_revisions.c.revision).label("revision"))
-        .where(article_revisions.c.seq.is_not(None)).group_by(article_revisions.c.article_id).subquery())
-    standing = and_(articles.c.correction != "", articles.c.corrected_at >= since)
-    later = noted.c.revision
-    if kind == CHANGED:
-        standing = or_(standing, and_(articles.c.revision > 1, articles.c.updated_at >= since))
-        later = articles.c.revision
-    query = (
-        select(articles.c.id, later.label("revision")).outerjoin(noted, noted.c.article_id == articles.c.id)
-        .where(standing, articles.c.status == ArticleStatus.ACCEPTED, articles.c.id.in_(
-            select(digest_articles.c.article_id).join(digests, digests.c.id == digest_articles.c.digest_id)
-            .where(digest_articles.c.kind == FRESH, digests.c.newsletter_id == newsletter_id,
-                   digests.c.frozen_at.is_not(None), digest_articles.c.revision < later)))
-        .order_by(articles.c.updated_at.desc(), articles.c.id.desc()).limit(limit))
-    rows: list[Row[Any]] = list(connection.execute(query))
-    known = article_rows.by_ids(connection, [row.id for row in rows])
-    return [(known[row.id], Correction(row.id, row.revision)) for row in rows]
+    operator's note (NOTED), or also by their source (CHANGED). A note that was taken away is nothing to tell, and so is
+    its going. At most `limit`."""
+    noted = and_(article_revisions.c.seq.is_not(None), articles.c.correction != "")
+    changed = and_(article_revisions.c.seq.is_(None), article_revisions.c.revision > 1,
+                   article_revisions.c.changed != TAKEN_AWAY)
+    latest = (
+        select(article_revisions.c.article_id, func.max(article_revisions.c.revision).label("revision"),
+               func.max(article_revisions.c.at).label("at"))
+        .join(articles, articles.c.id == article_revisions.c.article_id)
+        .where(articles.c.status == ArticleStatus.ACCEPTED, article_revisions.c.at >= since,
+               or_(noted, changed) if kind == CHANGED else noted)
+        .group_by(article_revisions.c.article_id).subquery())
+    was_told = exists().where(
+        digest_articles.c.article_id == latest.c.article_id, digest_articles.c.kind == FRESH,
+        digest_articles.c.revision < latest.c.revision, digests.c.id == digest_articles.c.digest_id,
+        digests.c.newsletter_id == newsletter_id, digests.c.frozen_at.is_not(None))
+    rows: list[Row[Any]] = list(connection.execute(
+        select(latest.c.article_id, latest.c.revision).where(was_told)
+        .order_by(latest.c.at.desc(), latest.c.article_id.desc()).limit(limit)))
+    known = article_rows.by_ids(connection, [row.article_id for row in rows])
+    return [(known[row.article_id], Correction(row.article_id, row.revision)) for row in rows]
+
+
+def carried(connection: Connection, newsletter_id: int, found: Sequence[Correction]) -> set[int]:
+    """The articles among these whose correction an earlier digest of the newsletter carried already."""
+    revisions = {one.article_id: one.revision for one in found}
+    there: set[int] = set()
+    for chunk in chunks(sorted(revisions)):
+        rows = connection.execute(
+            select(digest_corrections.c.article_id, digest_corrections.c.revision)
+            .join(digests, digests.c.id == digest_corrections.c.digest_id)
+            .where(digest_corrections.c.article_id.in_(chunk), digests.c.newsletter_id == newsletter_id,
+                   digests.c.frozen_at.is_not(None)))
+        there.update(row.article_id for row in rows if row.revision >= revisions[row.article_id])
+    return there

@@ -17,6 +17,7 @@ from pipeline.compose.settings import local_date
 from pipeline.config import Newsletter
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import web_html
+from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus
 from pipeline.store import articles, digests, public_digests
 from pipeline.store.engine import Store
@@ -123,9 +124,10 @@ def _html(site: Site, newsletter: Newsletter, digest: Digest) -> str:
     """The web copy. What comes before and after it is looked up each time: the next one was not there at the freeze."""
     with site.app.store.read() as connection:
         rows = digests.fragment_rows(connection, digest.id)
-        nonce = digests.facts(connection, digest.id).nonce
+        facts = digests.facts(connection, digest.id)
         shown = public_digests.copy(connection, digest.id)
         previous, following = digests.neighbours(connection, digest)
     values = {name: site.public("n", newsletter.slug, other.name)
               for name, other in (("previous_url", previous), ("next_url", following)) if other is not None}
-    return web_html(thaw(rows, nonce), shown, values)
+    values |= Letterhead.from_json(facts.settings).values(shown, 0)
+    return web_html(thaw(rows, facts.nonce), shown, values)

@@ -31,6 +31,8 @@ def drafts(*founds: Found) -> list[Draft]:
         (Found("", "", url="https://e.org/2024/why-lamps/"), "why lamps"),
         (Found("", "", guid="tag:7"), "tag:7"),
         (Found("\x00"), "Untitled"),
+        (Found("\u200b\u2060\u00ad"), "Untitled"),
+        (Found("\ue000", "<p>\u200b</p>", url="https://e.org/2024/why-lamps/"), "why lamps"),
     ],
 )
 def test_a_title_is_one_line_and_never_empty(found: Found, title: str) -> None:

@@ -17,7 +17,7 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
-from pipeline.store import digests, ledger, subscribers
+from pipeline.store import digests, drafts, ledger, subscribers
 from pipeline.store.schema import articles as rows
 
 NOMINAL = "2026-06-01T08:00"
@@ -255,3 +255,27 @@ def test_a_selection_is_worded_and_stored_once(site) -> None:
     assert rows_[first[selection_key(head, "", both)]].subject == "Article two and 1 more"
     assert rows_[more[selection_key(head, "", Selection(both.articles[1:]))]].subject == "Article one"
     assert all(row.preheader for row in rows_.values())
+
+
+def test_an_introduction_without_end_holds_it_and_says_what_to_do(site) -> None:
+    """It stands in what everybody gets, so no article can make room for it."""
+    with site.app.store.write() as connection:
+        digest, _ = digests.take_slot(connection, 1, schedule="daily", nominal=NOMINAL, due_at=site.now,
+                                      audience="daily", now=site.now)
+        drafts.edit(connection, digest, lambda edits: replace(edits, introduction="&" * 20_000))
+    with pytest.raises(TemplateError, match="a shorter introduction"):
+        make(site)
+    with site.app.store.read() as connection:
+        held = digests.get(connection, digest)
+    assert (held.status, held.held_by) == (DigestStatus.HELD, "error")
+    assert "a shorter introduction" in held.reason
+    with site.app.store.write() as connection:
+        drafts.edit(connection, digest, lambda edits: replace(edits, introduction="<div><!-- </td></tr><b>Good day"))
+    assert make(site).status is DigestStatus.FROZEN
+
+
+def test_a_title_that_nobody_sees_holds_nothing(site) -> None:
+    site.accept(["\u200b\u2060"])
+    made = make(site)
+    assert made.status is DigestStatus.FROZEN
+    assert len(frozen_titles(site, made.id)) == 3

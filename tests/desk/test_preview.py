@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.desk import corrections, review
 from pipeline.desk.preview import MADE_UP, preview, preview_by_hand
 from pipeline.errors import UsageError
 
@@ -103,6 +106,114 @@ def test_who_gets_nothing_hears_why(make_site: Any) -> None:
     with site.app.store.write() as connection:
         subscribers.suppress(connection, "ann@here.example", "the mailbox does not exist", site.now)
     assert preview(site.app, newsletter, address="ann@here.example").sheet is None
+
+
+# --- another time ---
+
+
+def test_what_was_sent_is_shown_to_the_last_byte(make_site: Any) -> None:
+    site = make_site()
+    site.subscribe("ann@here.example", start_seq=0)
+    site.subscribe("bob@here.example", start_seq=0)
+    site.accept([f"Article {n}" for n in range(1, 4)])
+    slot = site.now.replace(hour=8)
+    site.advance(hours=2)
+    site.send()
+    sent = {str(mail["To"]): raw for mail, raw in zip(site.mails(), _raw(site), strict=True)}
+    site.advance(days=3)
+    site.accept(["Article 4"])
+    newsletter = site.app.config.newsletter("lantern")
+    for address, raw in sent.items():
+        for moment in (slot, slot - timedelta(hours=3)):
+            shown = preview(site.app, newsletter, address=address, at=moment)
+            assert shown.sheet is not None, shown.nothing
+            assert shown.sheet.eml.replace(b"\r\n", b"\n") == raw
+            assert [a.title for a in shown.sheet.articles] == ["Article 3", "Article 2", "Article 1"]
+            assert shown.digest.nominal == "2026-06-01T08:00"
+    most = preview(site.app, newsletter, schedule="daily", at=slot)
+    assert most.sheet is not None
+    assert most.sheet.subject == "Article 3 and 2 more"
+    assert b"ann@" not in most.sheet.eml
+    after = preview(site.app, newsletter, address="ann@here.example", at=slot + timedelta(seconds=1))
+    assert after.digest.nominal == "2026-06-02T08:00", "the next one after it"
+    assert after.nothing.startswith("nothing was made at that time")
+
+
+def test_a_time_to_come_shows_what_there_is_by_now(make_site: Any) -> None:
+    site = make_site()
+    site.subscribe("ann@here.example", start_seq=0)
+    site.accept(["Article 1"])
+    newsletter = site.app.config.newsletter("lantern")
+    before = _dump(site)
+    shown = preview(site.app, newsletter, address="ann@here.example", at=site.now + timedelta(days=9))
+    assert shown.digest.nominal == "2026-06-10T08:00"
+    assert shown.sheet is not None
+    assert "Wednesday, 10 June 2026" in shown.sheet.text
+    assert _dump(site) == before
+
+
+def test_who_got_nothing_then_hears_why(make_site: Any) -> None:
+    site = make_site()
+    site.subscribe("ann@here.example", start_seq=0)
+    site.accept(["Article 1"])
+    slot = site.now.replace(hour=8)
+    site.advance(hours=2)
+    site.send()
+    site.subscribe("late@here.example")
+    newsletter = site.app.config.newsletter("lantern")
+    assert preview(site.app, newsletter, address="late@here.example", at=slot).nothing == "they were not selected"
+    site.advance(days=1)
+    site.send()
+    skipped = preview(site.app, newsletter, address="ann@here.example", at=slot + timedelta(days=1))
+    assert skipped.nothing == "it was skipped: nothing new"
+    assert skipped.sheet is None
+
+
+def test_a_draft_is_shown_with_its_edits_and_its_cut(make_site: Any, lantern_config: Any) -> None:
+    site = make_site(lantern_config('review = { before = "2h" }'))
+    site.subscribe("ann@here.example", start_seq=0)
+    site.accept(["Article 1", "Article 2", "Article 3"])
+    site.send()
+    [digest] = site.digests()
+    site.accept(["Article 4"])
+    review.change(site.app, digest, (1, 2), lambda edits: replace(
+        edits.dropping([2]).pinning([1]).annotating(1, "A note"), introduction="Hello", subject="The quay"))
+    newsletter = site.app.config.newsletter("lantern")
+    shown = preview(site.app, newsletter, address="ann@here.example")
+    assert shown.sheet is not None
+    assert ([a.title for a in shown.sheet.articles], shown.sheet.subject) == (["Article 1", "Article 3"], "The quay")
+    assert "Hello" in shown.sheet.text
+    assert "A note" in shown.sheet.text
+    site.advance(hours=2)
+    site.send()
+    assert _comparable(shown.sheet.eml.replace(b"\r\n", b"\n")) == _comparable(_raw(site)[0])
+
+
+def test_a_correction_and_what_does_not_fit_are_as_in_the_real_send(make_site: Any, lantern_config: Any) -> None:
+    site = make_site(lantern_config('languages = ["sv"]'))
+    site.subscribe("ann@here.example", start_seq=0)
+    with site.app.store.write() as connection:
+        from pipeline.store import subscribers
+
+        who = subscribers.by_address(connection, "ann@here.example")[0]
+        subscribers.choose_language(connection, who.id, "sv", site.now)
+    site.accept(["Article 1"])
+    site.advance(hours=2)
+    site.send()
+    corrections.correct(site.app, 1, "In May, not in March.")
+    for number in range(2, 7):
+        site.write(f"{number}.md", f"Article {number}", "\n\n".join(["Many words of this. " * 40] * 30))
+    site.run()
+    newsletter = site.app.config.newsletter("lantern")
+    shown = preview(site.app, newsletter, address="ann@here.example")
+    assert shown.sheet is not None, shown.nothing
+    assert shown.sheet.more
+    assert len(shown.sheet.html.encode()) <= 100_000
+    assert "In May, not in March." in shown.sheet.text
+    assert 'lang="sv"' in shown.sheet.html
+    site.advance(days=1)
+    site.send()
+    assert _comparable(shown.sheet.eml.replace(b"\r\n", b"\n")) == _comparable(_raw(site)[-1])
 
 
 def _comparable(eml: bytes) -> bytes:

@@ -28,7 +28,7 @@ from pipeline.desk.why import (
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus, Window
-from pipeline.model.selection import Candidate, Rules, select, told_between
+from pipeline.model.selection import Candidate, Group, Order, Rules, select, told_between
 from pipeline.model.sources import PassedState
 
 NOW = datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
@@ -139,6 +139,17 @@ def test_a_mail_left_before_it_was_withdrawn_or_after(state: DeliveryState, days
         (article(status=ArticleStatus.HELD), NewsletterFacts("lantern", Rules(), people=4), "not while it is held"),
         (article(), NewsletterFacts("lantern", Rules(), (DigestFacts("d1", DigestStatus.DONE),), people=1),
          "it stood in the digest d1, which is done."),
+        (article(), NewsletterFacts("lantern", Rules(), (DigestFacts("d1", DigestStatus.DONE, rank=2),), people=1),
+         "it stood in the digest d1, which is done; you put it at place 2."),
+        (article(), NewsletterFacts("lantern", Rules(), (DigestFacts(
+            "d1", DigestStatus.DONE, points={"freshness": 50, "sources": 20, "pin": 1000}),), people=1),
+         "which is done; it had 1,070 points: 50 for freshness, 20 for other sources of its story, 1,000 for your "),
+        (article(), NewsletterFacts("lantern", Rules(), unwanted='excluded by "advert"', people=4, waiting=4),
+         'lantern: no digest takes it: excluded by "advert".'),
+        (article(), NewsletterFacts("lantern", Rules(), dropped="d1", people=4, waiting=4),
+         "lantern: you dropped its story from the digest d1."),
+        (article(), NewsletterFacts("lantern", Rules(topics=("health",)), unwanted="x", dropped="d1", people=4),
+         "no digest takes it, because it takes only the topics health"),
     ],
 )
 def test_a_newsletter(about: Article, newsletter: NewsletterFacts, said: str) -> None:
@@ -229,7 +240,10 @@ def test_what_was_not_taken(state: PassedState, reason: str, retry_at: datetime 
         ([candidate(7, story=2), candidate(2, fresh=False, told=True)], Rules(), "article 2 told them the same story"),
         ([candidate(7, story=6), candidate(6)], Rules(), "article 6 tells the same story and came first"),
         ([candidate(7), candidate(8)], Rules(per_source=1), "1 per source"),
-        ([candidate(7), candidate(8)], Rules(limit=1), "limit of 1 articles"),
+        ([candidate(7), candidate(8)], Rules(limit=1), "limit of 1 articles was reached with newer ones"),
+        ([candidate(7, rank=1), candidate(8, points=9)], Rules(limit=1, order=Order.SCORE), ""),
+        ([candidate(7), candidate(5, points=9)], Rules(limit=1, order=Order.SCORE), "with those of more points"),
+        ([candidate(7), candidate(5, source="a")], Rules(limit=1, order=Order.SOURCE), "with those before it"),
     ],
 )
 def test_why_an_article_was_not_chosen(candidates: list[Candidate], rules: Rules, said: str) -> None:
@@ -238,21 +252,36 @@ def test_why_an_article_was_not_chosen(candidates: list[Candidate], rules: Rules
     assert bool(said) == bool(reason)
 
 
+def test_why_for_a_persons_topics_and_for_want_of_room() -> None:
+    listed = [candidate(7, size=60), candidate(8, size=60)]
+    assert why_not_chosen(7, listed, Window(4, 20), Rules(), room=100) == (
+        "the mail would have become too long with it; it is on the web page")
+    assert why_not_chosen(7, listed, Window(4, 20), Rules(), room=120) == ""
+    assert why_not_chosen(7, listed, Window(4, 20), Rules(), topics=("x", "y")) == "they picked the topics x, y"
+
+
 CANDIDATES = st.lists(
     st.builds(candidate, st.integers(1, 12), story=st.integers(1, 4), source=st.sampled_from("ab"),
-              topics=st.sampled_from([("x",), ("y",), ()]), fresh=st.booleans(), told=st.booleans()),
+              topics=st.sampled_from([("x",), ("y",), ()]), fresh=st.booleans(), told=st.booleans(),
+              rank=st.sampled_from([0, 0, 1, 2]), points=st.integers(0, 2), size=st.integers(0, 50)),
     max_size=10, unique_by=lambda c: c.id)
 RULES = st.builds(Rules, topics=st.sampled_from([("*",), ("x",)]), sources=st.sampled_from([(), ("a",)]),
-                  limit=st.integers(1, 4), per_source=st.integers(0, 2))
+                  limit=st.integers(1, 4), per_source=st.integers(0, 2), order=st.sampled_from(list(Order)),
+                  group=st.sampled_from(list(Group)))
 
 
-@given(CANDIDATES, RULES, st.integers(0, 6), st.integers(0, 6), st.integers(6, 12))
+@given(CANDIDATES, RULES, st.integers(0, 6), st.integers(0, 6), st.integers(6, 12),
+       st.sampled_from([(), ("x",), ("y", "z")]), st.integers(0, 90))
 def test_there_is_a_reason_exactly_for_what_is_not_chosen(
-    candidates: list[Candidate], rules: Rules, start_seq: int, start: int, cut: int
+    candidates: list[Candidate], rules: Rules, start_seq: int, start: int, cut: int, topics: tuple[str, ...], room: int
 ) -> None:
     window = Window(start, cut)
     told = told_between(candidates, start_seq, start)
-    chosen = select(candidates, window, rules, told=told).ids
+    chosen = select(candidates, window, rules, told=told, topics=topics, room=room).ids
     for one in candidates:
-        assert bool(why_not_chosen(one.id, candidates, window, rules, told=told)) == (one.id not in chosen)
+        why = why_not_chosen(one.id, candidates, window, rules, told=told, topics=topics, room=room)
+        assert bool(why) == (one.id not in chosen)
         assert bool(why_no_match(one, rules)) == (not rules.match(one))
+        if "too long" in why:
+            assert room
+            assert len(chosen) < rules.limit

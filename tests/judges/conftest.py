@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.compose.freeze import content_of, freeze
-from pipeline.model.articles import Also, Article, ArticleStatus, Show
+from pipeline.compose.press import said
+from pipeline.model.articles import Also, Article, ArticleStatus, Images, Show
 from pipeline.model.frozen import TOKENS, Arrangement, DigestPage, Frozen, personal_html, web_html, web_values
 from pipeline.render.templates import Templates
 from pipeline.render.views import GroupView
@@ -81,6 +82,23 @@ def mailed() -> Callable[[str, str], str]:
         return personal_html(frozen, shown, values_of(shown))
 
     return mailed
+
+
+@pytest.fixture(scope="session")
+def spoken() -> Callable[[str, str], str]:
+    """`spoken(design, words)` is a mail with this introduction of the operator's, and this note on the second of three
+    articles."""
+
+    def spoken(design: str, words: str) -> str:
+        html, text = said(words, page_of("en").public_url, Images.OWN, first_heading=2)
+        page = replace(page_of("en"), introduction=html, introduction_text=text)
+        content = content_of([article(1), article(2), article(3)], page,
+                             notes={2: said(words, page.public_url, Images.OWN)})
+        frozen = freeze(templates().digest(design), page, content, nonce="judged0nonce")
+        shown = Arrangement((1, 2, 3))
+        return personal_html(frozen, shown, values_of(shown))
+
+    return spoken
 
 
 @pytest.fixture(scope="session")

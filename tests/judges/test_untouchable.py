@@ -111,6 +111,20 @@ def test_hostile_articles_touch_nothing_around_them(
         assert {key: seen[key] for key in calm} == calm, name
 
 
+@pytest.mark.parametrize("device", SIZES)
+def test_hostile_words_of_the_operator_touch_nothing_around_them(
+    browser: Any, spoken: Callable[[str, str], str], design: str, device: str
+) -> None:
+    """Pasted from elsewhere, into the introduction and a note. They stand in what everybody gets."""
+    look = partial(_look, browser.new_page(viewport=SIZES[device]))
+    calm = look(spoken(design, "Calm words."))
+    assert (calm["leave"], calm["title"], calm["first"], calm["third"]) == ("seen", "seen", "seen", "seen")
+    for name, hostile in (HIDES | DISTURBS).items():
+        seen = look(spoken(design, hostile))
+        assert {key: seen[key] for key in calm if key != "around"} == {
+            key: calm[key] for key in calm if key != "around"}, name
+
+
 def test_the_same_strings_as_they_are_hide_the_way_out(
     browser: Any, mailed: Callable[[str, str], str], design: str
 ) -> None:

@@ -205,6 +205,19 @@ def test_damaged_fragments_are_no_page(house: Any) -> None:
     assert "Nothing was changed" in answer.text
 
 
+def test_the_web_copy_has_the_table_of_contents_that_the_mail_has(house: Any) -> None:
+    told = house.get(house.digest_path).text
+    assert "In this letter" not in told, "two articles need none"
+    with house.app.store.write() as connection:
+        facts = digests.facts(connection, house.digest.id)
+        rules = facts.settings["rules"] | {"contents": 2}
+        connection.execute(digest_table.update().where(digest_table.c.id == house.digest.id).values(
+            settings=facts.settings | {"rules": rules}))
+    told = house.get(house.digest_path).text
+    assert "In this letter" in told
+    assert told.count('href="#a') == 2
+
+
 def test_the_digest_shows_what_most_people_got(house: Any) -> None:
     with house.app.store.read() as connection:
         assert len(public_digests.copy(connection, house.digest.id).articles) == 2

@@ -16,7 +16,7 @@ from pipeline.desk.proof.links import NO_SUCH_HOST, Answer, judge
 from pipeline.errors import FetchError, StoreError
 from pipeline.net.fetch import Fetcher, HttpStatusError, Limits, Request
 from pipeline.net.names import NoSuchHost
-from pipeline.store import link_checks
+from pipeline.store import link_checks, meta
 from pipeline.store.engine import Store
 from pipeline.store.link_checks import LinkCheck
 
@@ -36,10 +36,12 @@ def follow(
     """What each address answers; those for which there was no time are missing. Takes `all_s` seconds at most and a
     little. Opens short transactions of its own, so it is called outside of any."""
     wanted = list(urls)[:MAX_LINKS]
-    known = _remembered(store, wanted, now)
+    known, taken_down = _remembered(store, wanted, now)
     asked = _ask([url for url in wanted if url not in known], fetcher, now, all_s)
     if store is not None and asked:
         with suppress(StoreError), store.write() as connection:  # it is only a cache; the answers hold all the same
+            if meta.counter(connection, meta.TAKEN_DOWN) != taken_down:  # maybe what names these addresses
+                return known | asked
             link_checks.forget(connection, now - KEPT)
             link_checks.record(connection, asked.values())
     return known | asked
@@ -51,12 +53,14 @@ def still_holds(check: LinkCheck, now: datetime) -> bool:
     return timedelta(0) <= age < (GOOD_FOR if judge(check) is Answer.GOOD else BAD_FOR)
 
 
-def _remembered(store: Store | None, urls: list[str], now: datetime) -> dict[str, LinkCheck]:
+def _remembered(store: Store | None, urls: list[str], now: datetime) -> tuple[dict[str, LinkCheck], int]:
+    """What holds, and how often something was taken down until now."""
     if store is None or not urls:
-        return {}
+        return {}, 0
     with store.read() as connection:
         known = link_checks.known(connection, urls)
-    return {url: check for url, check in known.items() if still_holds(check, now)}
+        taken_down = meta.counter(connection, meta.TAKEN_DOWN)
+    return {url: check for url, check in known.items() if still_holds(check, now)}, taken_down
 
 
 def _ask(urls: list[str], make: Callable[[], Fetcher], now: datetime, all_s: float) -> dict[str, LinkCheck]:

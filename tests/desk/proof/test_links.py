@@ -18,7 +18,7 @@ from pipeline.desk.proof.following import GOOD_FOR, LIMITS, MAX_LINKS, follow, s
 from pipeline.desk.proof.links import NO_SUCH_HOST, gather, judged
 from pipeline.desk.proof.opened import Opened
 from pipeline.net.fetch import Fetcher, Request, Response
-from pipeline.store import link_checks
+from pipeline.store import link_checks, meta
 from pipeline.store.link_checks import LinkCheck
 
 Open = Callable[..., Opened]
@@ -243,3 +243,17 @@ def test_answers_are_remembered(web: Web, make_site: Any) -> None:
     follow([web.url("/new")], web.fetcher, store, NOW + timedelta(days=30))
     with store.read() as connection:
         assert set(link_checks.known(connection, [*urls, web.url("/new")])) == {web.url("/new")}, "the old are dropped"
+
+
+def test_what_was_taken_down_while_it_was_asked_is_not_remembered(web: Web, make_site: Any) -> None:
+    store = make_site().app.store
+
+    def fetcher() -> Fetcher:
+        with store.write() as connection:  # between the first look and the answers
+            meta.take(connection, meta.TAKEN_DOWN)
+        return web.fetcher()
+
+    found = follow([web.url("/here")], fetcher, store, NOW)
+    assert found[web.url("/here")].status == 200
+    with store.read() as connection:
+        assert link_checks.known(connection, [web.url("/here")]) == {}
