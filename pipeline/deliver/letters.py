@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,43 @@ MOULDS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Same:
+    """All that decides what somebody's message looks like, but for their own values."""
+
+    subject: str
+    shown: Arrangement
+    preheader: str
+    more: int
+    language: str
+    own: tuple[bool, ...]     # which of their own values are there, see `model.frozen.own`
+
+
+class Moulds:
+    """Those that were used last, for threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Same, MessageMould] = {}
+        self._one_at_a_time = Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, same: Same) -> MessageMould | None:
+        with self._one_at_a_time:
+            known = self._kept.pop(same, None)
+            if known is not None:
+                self._kept[same] = known  # the last to go
+            return known
+
+    def keep(self, same: Same, made: MessageMould) -> MessageMould:
+        with self._one_at_a_time:
+            self._kept[same] = made
+            if len(self._kept) > MOULDS:
+                del self._kept[next(iter(self._kept))]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A frozen digest in memory, ready to be personalised."""
 
@@ -33,11 +70,7 @@ class Letter:
     frozen: Mapping[str, Frozen]             # by language; "": the newsletter's
     date: datetime                           # the freeze: a retry repeats it
     selections: Mapping[int, Row[Any]]
-
-    _moulds: Moulds = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_moulds", lru_cache(MOULDS)(partial(_moulded, self.head, self.frozen, self.date)))
+    _moulds: Moulds = field(default_factory=Moulds, init=False, repr=False, compare=False)
 
     def envelope(self, keyring: Keyring, subscription_id: int, address: str) -> Envelope:
         message_id = keyring.message_id(self.uid, subscription_id, _host(self.head.page))
@@ -67,23 +100,9 @@ class Letter:
             "address": address,
             "since": format_date(confirmed_at, language or page.language) if confirmed_at else "",
         }
-        moulded = self._moulds(Same(subject, shown, preheader, more, language, own(values)))
+        same = Same(subject, shown, preheader, more, language, own(values))
+        moulded = self._moulds.get(same) or self._moulds.keep(same, _moulded(self.head, self.frozen, self.date, same))
         return envelope, moulded.filled(address, envelope.message_id, (unsubscribe_url,), values)
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """All that decides what somebody's message looks like, but for their own values."""
-
-    subject: str
-    shown: Arrangement
-    preheader: str
-    more: int
-    language: str
-    own: tuple[bool, ...]     # which of their own values are there, see `model.frozen.own`
-
-
-Moulds = Callable[[Same], MessageMould]
 
 
 def _moulded(head: Letterhead, frozen: Mapping[str, Frozen], date: datetime, same: Same) -> MessageMould:

@@ -16,17 +16,17 @@ def joinable_qp(text: str) -> bytes:
         return text.encode("ascii") + b"=\r\n"
     if not text:
         return b""
-    lines = text.encode("utf-8", "replace").split(b"\n")
+    data = text.encode("utf-8", "replace").replace(b"=", b"=3D")
+    lines = _NOT_LITERAL.sub(_escape_bytes, data).split(b"\n")
     rest = lines.pop()
-    out = [_qp_line(line, hard=True) for line in lines]
+    out = [_folded(line, hard=True) for line in lines]
     if rest:
-        out.append(_qp_line(rest, hard=False))
+        out.append(_folded(rest, hard=False))
     return b"".join(out)
 
 
-def _qp_line(line: bytes, *, hard: bool) -> bytes:
-    """One line, folded; ends with CRLF where `hard`, else with a soft break (at which a blank may stand)."""
-    encoded = _NOT_LITERAL.sub(_escape_byte, line)
+def _folded(encoded: bytes, *, hard: bool) -> bytes:
+    """One encoded line; ends with CRLF where `hard`, else with a soft break (at which a blank may stand)."""
     if hard and encoded[-1:] in (b" ", b"\t"):
         encoded = encoded[:-1] + b"=%02X" % encoded[-1]
     out = []
@@ -47,10 +47,10 @@ def _qp_line(line: bytes, *, hard: bool) -> bytes:
         start = end
 
 
-def _escape_byte(match: re.Match[bytes]) -> bytes:
-    return b"".join(b"=%02X" % b for b in match[0])
+def _escape_bytes(match: re.Match[bytes]) -> bytes:
+    return b"=" + match[0].hex("=").upper().encode()
 
 
 _PLAIN = re.compile(r"[!-\-/-<>-EG-~][ -<>-~]{0,73}(?<! )", re.ASCII)
 _QP_LINE = 76  # bytes, the soft break's "=" included
-_NOT_LITERAL = re.compile(rb"[^\t !-<>-~]+")
+_NOT_LITERAL = re.compile(rb"[^\t\n -~]+")  # beside "=", which is common and replaced before

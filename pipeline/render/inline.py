@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -42,6 +43,7 @@ def inline(html: str, css: str) -> str:
     try:
         with _one_at_a_time:
             out: str = _Premailer(
+                _Present(html),
                 css_text=css,
                 allow_network=False,
                 disable_validation=True,
@@ -81,12 +83,42 @@ def mark_matches(html: str, selectors: list[str]) -> str:
     return etree.tostring(root.getroottree(), method="html", encoding="unicode")
 
 
+class _Present:
+    """Which of a sheet's rules may match in a document: each one costs premailer a walk through all of it."""
+
+    def __init__(self, html: str) -> None:
+        self._html = html
+        self._lower = html.lower()
+        self._sure = not _ENCODED_CLASS.search(html)
+
+    def may_match(self, selector: str) -> bool:
+        """False only where an element or a class that the selector names stands nowhere in the document."""
+        if not self._sure or not _PLAIN_SELECTOR.fullmatch(selector):
+            return True
+        return all(name in self._html if dot else f"<{name.lower()}" in self._lower or name.lower() in _IMPLIED
+                   for dot, name in _SELECTED.findall(selector))
+
+
 class _Premailer(premailer.Premailer):  # type: ignore[misc]  # premailer has no types
-    """Remembers a sheet's rules: writing them out anew each time is half the cost of a transform."""
+    """Remembers a sheet's rules: writing them out anew each time is half the cost of a transform. Those that can't
+    match are left out."""
+
+    def __init__(self, present: _Present, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._present = present
 
     def _parse_style_rules(self, css_body: str, ruleset_index: int) -> tuple[list[Any], list[Any]]:
         rules, leftover = _style_rules(self, css_body, ruleset_index)
-        return list(rules), list(leftover)
+        return [rule for rule in rules if self._present.may_match(rule[1])], list(leftover)
+
+    def _style_to_basic_html_attributes(self, *_element_and_style: Any, **_how: Any) -> None:
+        """All that it would write are switched off; it would take each style apart to find that out."""
+
+
+_PLAIN_SELECTOR = re.compile(r"[A-Za-z0-9_. >+~-]+")       # no escapes, attributes, ids or pseudo-classes
+_SELECTED = re.compile(r"(\.?)([A-Za-z0-9_-]+)")
+_ENCODED_CLASS = re.compile(r"""class\s*=\s*(?:"[^"]*&|'[^']*&|[^\s"'>]*&)""", re.IGNORECASE)
+_IMPLIED = frozenset({"html", "head", "body", "p", "tbody", "colgroup"})   # a parser adds them where they are missing
 
 
 _rules: dict[tuple[str, int], tuple[list[Any], list[Any]]] = {}
@@ -100,6 +132,21 @@ def _style_rules(transform: _Premailer, css_body: str, ruleset_index: int) -> tu
             _rules.clear()
         _rules[key] = premailer.Premailer._parse_style_rules(transform, css_body, ruleset_index)  # noqa: SLF001
     return _rules[key]
+
+
+def _merged(inline_style: str, styles: list[Any], classes: list[str], **how: Any) -> str:
+    """What premailer's `merge_styles` gives. Few elements of a letter are styled as no other is."""
+    key = (inline_style, tuple(map(id, styles)), tuple(classes), *sorted(how.items()))
+    known = _merges.get(key)
+    if known is None:
+        if len(_merges) >= CACHED_RULES:
+            _merges.clear()
+        # the styles are kept, so that no other can come to have one's id
+        known = _merges[key] = list(styles), merge_style.merge_styles(inline_style, styles, classes, **how)
+    return known[1]
+
+
+_merges: dict[tuple[Any, ...], tuple[list[Any], str]] = {}
 
 
 def _fetch_nothing(_url: str) -> tuple[str, str]:
@@ -121,6 +168,7 @@ def _tame() -> None:
     pairs = _own_cache(merge_style.csstext_to_pairs, CACHED_RULES)
     pairs._lock = merge_style.csstext_to_pairs._lock  # type: ignore[attr-defined]  # noqa: SLF001 - it looks there
     merge_style.csstext_to_pairs = premailer.csstext_to_pairs = pairs
+    premailer.merge_styles = _merged
     premailer._create_cssselector = _own_cache(premailer._create_cssselector, CACHED_RULES)  # noqa: SLF001
     premailer._cache_parse_css_string = _own_cache(  # noqa: SLF001
         premailer._cache_parse_css_string, CACHED_SHEETS  # noqa: SLF001

@@ -15,6 +15,7 @@ from sources is data here, never template text.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import stat
 import traceback
@@ -34,7 +35,16 @@ from pipeline.errors import TemplateError
 from pipeline.model.frozen import DigestPage
 from pipeline.render import contract
 from pipeline.render.dates import format_date, format_weekday
-from pipeline.render.views import ArticleView, one_line, underline, wrap
+from pipeline.render.pictures import PictureView
+from pipeline.render.views import (
+    AlsoIn,
+    ArticleView,
+    CorrectionView,
+    GroupView,
+    one_line,
+    underline,
+    wrap,
+)
 from pipeline.render.wording import Wording, Words, filled, filled_html
 
 FALLBACK = "digest"
@@ -204,8 +214,10 @@ class _Files(jinja2.BaseLoader):
 
     def stamp(self) -> frozenset[tuple[str, int, int]]:
         """Changes whenever a file does: (path, time of its last change, size) of each."""
-        files = [path for folder in self._folders for path in folder.glob("*/*") if path.is_file()]
-        return frozenset((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        return frozenset(
+            (file.path, file.stat().st_mtime_ns, file.stat().st_size)
+            for folder in self._folders for inner in _entries(folder) if inner.is_dir()
+            for file in _entries(inner) if file.is_file())
 
     def find(self, name: str) -> Path | None:
         pure = PurePosixPath(name)
@@ -275,8 +287,24 @@ class _translated:  # noqa: N801 - reads as a statement: with _translated(...)
         return TemplateError(self._file, _cause(error))
 
 
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except OSError:
+        return []
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Says at once of our own views what it would find out: they are no internals of Python's, and can't be changed."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if type(obj) in _VIEWS:
+            return not attr.startswith("_")
+        return super().is_safe_attribute(obj, attr, value)
+
+
 def _environment(files: _Files, *, markup: bool) -> jinja2.Environment:
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         loader=files, autoescape=markup, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )
@@ -362,4 +390,5 @@ def _nothing(_context: Context) -> Iterator[str]:
 
 _EXTEND = f'begin with {{% extends "{FALLBACK}/body.html.j2" %}} and replace only what should differ'
 _EXTENDS = re.compile(r"""\{%[-+]?\s*extends\s+["']([\w-]+)/body\.html\.j2["']""")
+_VIEWS = frozenset({ArticleView, AlsoIn, CorrectionView, DigestPage, GroupView, PictureView})
 _ENDINGS = (".j2", ".css")

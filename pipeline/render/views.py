@@ -196,15 +196,19 @@ def _wrap_line(line: str, width: int, indent: str) -> str:
     lead = _LEAD.match(line)
     mark = lead[0] if lead else ""
     hang = indent + "".join(c if c in "> " else " " for c in mark)
-    lines = [indent + mark]
-    fresh = True  # nothing but the mark stands on the line
-    for word in line[len(mark) :].split():
-        if not fresh and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(hang)
-            fresh = True
-        lines[-1] += word if fresh else f" {word}"
-        fresh = False
-    return "\n".join(lines).rstrip()
+    rest = " ".join(line[len(mark) :].split())
+    room = max(1, width - len(hang))
+    lines = []
+    start = 0
+    while len(rest) - start > room:
+        end = rest.rfind(" ", start, start + room + 1)
+        end = end if end > start else rest.find(" ", start + room)  # a word that is longer than a line
+        if end < 0:
+            break
+        lines.append(rest[start:end])
+        start = end + 1
+    lines.append(rest[start:])
+    return (indent + mark + f"\n{hang}".join(lines)).rstrip()
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable

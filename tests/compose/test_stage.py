@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from pipeline.compose import press
+from pipeline.compose.selections import selection_key, store_selections
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.errors import StoreError, TemplateError
 from pipeline.jobs.steps import parts
+from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.runs import Slot
+from pipeline.model.selection import Selection
 from pipeline.store import digests, drafts, ledger, subscribers
 from pipeline.store.schema import articles as rows
 
@@ -226,6 +229,32 @@ def test_too_many_candidates_are_capped_and_said(site, monkeypatch: pytest.Monke
     fill_batches(parts(site.app), site.now)
     with site.app.store.read() as connection:
         assert {(r.state, r.from_seq) for r in ledger.each(connection, digest.id)} == {("queued", 3)}
+
+
+def test_a_selection_is_worded_and_stored_once(site) -> None:
+    digest = make(site)
+    with site.app.store.read() as connection:
+        told = digests.frozen_articles(connection, digest.id)
+        head = Letterhead.from_json(digests.settings(connection, digest.id))
+    both = Selection(tuple(how for _, how in told))
+    wanted = [("", both), ("", replace(both, more=3)), ("", Selection(both.articles[:1])), ("", replace(both))]
+
+    def store(wanted: list[tuple[str, Selection]], articles: list[Any]) -> dict[str, int]:
+        with site.app.store.write() as connection:
+            return store_selections(connection, site.app.templates(), head, digest.id, wanted, articles)
+
+    articles = [article for article, _ in told]
+    first = store(wanted, articles)
+    assert len(set(first.values())) == 3
+    assert first == store(wanted, []), "what is there is not worded again, with no article to tell of"
+    more = store([*wanted, ("", Selection(both.articles[1:]))], articles)
+    assert first.items() < more.items()
+    with site.app.store.read() as connection:
+        rows_ = {row.id: row for row in digests.selection_rows(connection, digest.id).values()}
+    assert {key: rows_[number].key for key, number in more.items()} == {key: key for key in more}
+    assert rows_[first[selection_key(head, "", both)]].subject == "Article two and 1 more"
+    assert rows_[more[selection_key(head, "", Selection(both.articles[1:]))]].subject == "Article one"
+    assert all(row.preheader for row in rows_.values())
 
 
 def test_an_introduction_without_end_holds_it_and_says_what_to_do(site) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.fragments import DamagedFragments, fragments, thaw
 from pipeline.model.frozen import (
+    OWN,
     TOKENS,
     Frozen,
     Note,
@@ -22,6 +23,8 @@ from pipeline.model.frozen import (
     fragment,
     html_qp_chunks,
     literal,
+    mould,
+    own,
     personal_html,
     personal_text,
     text_qp_chunks,
@@ -96,6 +99,23 @@ def test_the_bytes_of_a_copy_decode_to_its_text(bodies: list[str], given_: list[
     values = VALUES | dict(zip(("address", "since", "preheader"), given_, strict=True))
     assert decoded(html_qp_chunks(frozen, ids, values)) == personal_html(frozen, ids, values)
     assert decoded(text_qp_chunks(frozen, ids, values)) == personal_text(frozen, ids, values)
+
+
+@given(st.lists(one_value, min_size=4, max_size=4), st.lists(one_value, min_size=4, max_size=4))
+def test_a_mould_made_for_one_person_serves_all_who_get_the_same(first: list[str], second: list[str]) -> None:
+    one, other = (VALUES | {"preheader": "å", **dict(zip(OWN, values, strict=True))} for values in (first, second))
+    if own(one) != own(other):
+        other |= {name: text_value(one[name]) and (text_value(other[name]) or "x") for name in OWN}
+    assert own(one) == own(other)
+    for part, chunks in (("html", html_qp_chunks), ("text", text_qp_chunks)):
+        made = mould(small(), part, [3, 7], one)
+        assert made.filled(other) == chunks(small(), [3, 7], other)
+
+
+def test_whose_own_values_are_not_all_there_needs_another_mould() -> None:
+    there = VALUES | {"since": "3 May"}
+    assert own(VALUES) != own(there)
+    assert mould(small(), "html", [3], VALUES) != mould(small(), "html", [3], there)
 
 
 @given(one_value)

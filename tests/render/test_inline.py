@@ -12,6 +12,8 @@ import cssutils
 import cssutils._fetch
 import cssutils.util
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from premailer import merge_style, premailer
 
 from pipeline.errors import TemplateError
@@ -101,6 +103,37 @@ def test_control_the_library_s_own_fetcher_does_fetch(
     for html, css in poisons(url):
         inline(html, f"{css}/* another text, past the cache of parsed sheets */")
     assert "/css" in heard
+
+
+TAGS = ("p", "DIV", "td", "th", "h4", "b")
+simple = st.builds("{}{}".format, st.sampled_from(["", "p", "div", "TD", "h4", "body"]),
+                   st.sampled_from(["", ".a", ".b-c", ".a.b", "#i", "[title]"])).filter(bool)
+selectors = st.lists(simple, min_size=1, max_size=3).flatmap(
+    lambda parts: st.sampled_from([" ", ">", " + "]).map(lambda between: between.join(parts)))
+elements = st.builds(
+    "<{0} {1}>x".format, st.sampled_from(TAGS),
+    st.sampled_from(["", 'class="a"', "class=b-c", "class='A b'", 'class="&#97;"', 'CLASS = "q &#98;-c"', 'title="a b"',
+                     'id="i"']))
+
+
+@pytest.mark.parametrize(("selector", "element"), [
+    (".a", '<b class="&#97;">x</b>'), (".b-c", "<b CLASS = 'q b-&#99;'>x</b>"), ("div", "<DIV>x</DIV>"),
+    ("td > p.a", '<td><p class="a">x</p></td>'), ("body b", "<b>x</b>"),
+    ("h4.b-c .a", '<h4 class="z b-c"><b class=a>x</b></h4>'),
+])
+def test_a_rule_that_matches_is_never_left_out(selector: str, element: str) -> None:
+    assert inline(page(element), f"{selector} {{ margin:7px }}").count('style="margin:7px"') == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(selectors, min_size=1, max_size=6), st.lists(elements, max_size=5))
+def test_rules_that_are_left_out_would_have_changed_nothing(chosen: list[str], parts: list[str]) -> None:
+    css = "".join(f"{selector} {{ margin:{n}px; text-align:left }}" for n, selector in enumerate(chosen))
+    document = page("".join(parts))
+    plain = premailer.Premailer(
+        css_text=css, allow_network=False, disable_validation=True,
+        disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"])
+    assert inline(document, css) == plain.transform(document, pretty_print=False)
 
 
 def test_what_can_t_be_inlined_is_one_kind_of_error() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.model.articles import Also, Article, ArticleStatus, Show
 from pipeline.render.views import (
@@ -74,6 +77,23 @@ def test_the_other_tellers_of_a_story_are_named() -> None:
 )
 def test_html_is_fitted_into_a_letter(html: str, expected: str) -> None:
     assert fit_html(html, public_url=PUBLIC) == expected
+
+
+@given(st.lists(st.text("ab-\u65e5", min_size=1, max_size=12), min_size=1, max_size=12), st.integers(0, 20),
+       st.sampled_from(["", "> ", "- ", "  12. "]), st.sampled_from(["", "   "]))
+def test_wrapped_lines_are_as_full_as_they_can_be(words: list[str], width: int, mark: str, indent: str) -> None:
+    line = mark + "x " + " ".join(words)
+    lines = wrap(line, width, indent).split("\n")
+    lead = len(indent) + len(mark)
+    assert all(each[:len(indent)] == indent for each in lines)
+    if len(lines) == 1 and len(indent) + len(line) <= width:
+        return
+    taken = [each[lead:].split(" ") for each in lines]
+    assert list(chain(*taken)) == ["x", *words]
+    for row, following in zip(taken, [*taken[1:], None], strict=True):
+        assert len(row) == 1 or lead + len(" ".join(row)) <= width
+        if following:
+            assert lead + len(" ".join([*row, following[0]])) > width, "one more word would have fitted"
 
 
 def test_wrapping_keeps_marks_and_addresses() -> None:

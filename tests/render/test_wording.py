@@ -42,6 +42,29 @@ def test_the_shipped_words_are_in_order(wording: Wording) -> None:
     assert set(wording.languages()) >= {"en", "de", "fr", "es", "sv", "nl", "it", "pt", "pl", "ar", "he"}
 
 
+def test_what_is_remembered_is_forgotten_when_a_file_changes_comes_or_goes(
+    wording: Wording, write: Callable[[str, str], Path]
+) -> None:
+    def long_ago(path: Path, seconds: int) -> None:
+        for one in (path, path.parent):
+            os.utime(one, (seconds, seconds))
+
+    path = write("sv.toml", 'read_on = "A"')
+    long_ago(path, 1_000)
+    assert wording.words("sv") is wording.words("sv"), "remembered"
+    assert wording.words("sv").read_on == "A"
+    write("sv.toml", 'read_on = "B"')
+    assert wording.words("sv").read_on == "B"
+    long_ago(path, 2_000)
+    assert wording.words("sv").read_on == "B"
+    path.unlink()
+    assert wording.words("sv").read_on not in ("A", "B")
+    long_ago(write("xx.toml", ""), 3_000)
+    assert wording.words("sv").read_on not in ("A", "B")
+    long_ago(write("sv.toml", 'read_on = "C"'), 4_000)
+    assert wording.words("sv").read_on == "C"
+
+
 @pytest.mark.parametrize("language", FILES)
 def test_a_shipped_language_is_whole_and_its_own(language: str) -> None:
     said = tomllib.loads((SHIPPED / "words" / f"{language}.toml").read_text())
