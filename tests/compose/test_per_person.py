@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.compose import press
-from pipeline.render.views import format_date
+from pipeline.render.dates import format_date
 from pipeline.store import digests, subscribers
 from pipeline.store.schema import article_topics, selections
 from pipeline.store.schema import articles as rows
