@@ -38,7 +38,7 @@ from pipeline.compose.selections import store_selections
 from pipeline.compose.settings import page_for
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.deliver.letters import Letter, Letters
-from pipeline.jobs.steps import parts
+from pipeline.jobs.sends import parts
 from pipeline.model.articles import Article
 from pipeline.model.frozen import Arrangement
 from pipeline.model.letterhead import Letterhead

@@ -28,7 +28,7 @@ from pipeline.compose.freeze import content_of, render_directly
 from pipeline.compose.settings import page_for
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.deliver.stage import Outbox, deliver, new_lease
-from pipeline.jobs.steps import parts
+from pipeline.jobs.sends import parts
 from pipeline.model.articles import Article
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.frozen import Arrangement

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli.terminal import Terminal
 from pipeline.collect.accept import Poll
-from pipeline.jobs.steps import Watch
+from pipeline.jobs.report import Watch
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import Digest
 

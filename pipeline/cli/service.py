@@ -19,7 +19,7 @@ from pipeline.errors import BroadsheetError
 if TYPE_CHECKING:
     from pipeline.app import App
     from pipeline.config import Config
-    from pipeline.jobs.steps import Report
+    from pipeline.jobs.report import Report
 
 AGAIN = timedelta(hours=1)
 """How long a failure is not told again."""

@@ -24,7 +24,8 @@ def collect(context: typer.Context, slugs: Annotated[list[str] | None, SLUGS] = 
     """Poll sources now, whether they are due or not."""
     from pipeline.cli.progress import watching
     from pipeline.cli.telling import failures, notes, remark, waiting_pages
-    from pipeline.jobs.steps import Report, collect_due
+    from pipeline.jobs.collecting import collect_due
+    from pipeline.jobs.report import Report
 
     terminal = here(context)
     with terminal.app() as app:
@@ -89,7 +90,7 @@ def compose(
 ) -> None:
     """Make a digest by hand, now, whatever the clock says."""
     from pipeline.cli.telling import described
-    from pipeline.jobs.steps import compose_now
+    from pipeline.jobs.sends import compose_now
     from pipeline.model.newsletters import DigestStatus
 
     terminal = here(context)
@@ -126,7 +127,8 @@ def deliver(context: typer.Context) -> None:
     """Send what is due now. New digests, and what was put off."""
     from pipeline.cli.progress import watching
     from pipeline.cli.telling import failures, stopped_reason
-    from pipeline.jobs.steps import Report, deliver_due, recover_dead
+    from pipeline.jobs.report import Report
+    from pipeline.jobs.steps import deliver_due, recover_dead
     from pipeline.jobs.worker import working
 
     terminal = here(context)

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.app import App
 from pipeline.cli.terminal import GOOD, Terminal, plural
 from pipeline.collect.accept import Poll
-from pipeline.jobs.steps import Report
+from pipeline.jobs.report import Report
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import digests, meta, passed
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli import service
-from pipeline.jobs.steps import Report
+from pipeline.jobs.report import Report
 
 PATIENCE_S = 30
 

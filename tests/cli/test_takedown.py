@@ -21,8 +21,9 @@ from pipeline.compose.stage import compose, fill_batches
 from pipeline.config.edit import with_key
 from pipeline.deliver.stage import Outbox, deliver
 from pipeline.desk.takedown import known, take_down
-from pipeline.jobs.steps import collect_due, publish_all
-from pipeline.jobs.steps import parts as compose_parts
+from pipeline.jobs.collecting import collect_due
+from pipeline.jobs.sends import parts as compose_parts
+from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import ArticleStatus
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.runs import Slot

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.jobs.collecting import collect_due
 from pipeline.jobs.declare import declare
-from pipeline.jobs.steps import collect_due
 from pipeline.model.articles import ArticleStatus
 from pipeline.store import articles, sources
 

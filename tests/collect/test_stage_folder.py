@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.jobs.steps import collect_due
+from pipeline.jobs.collecting import collect_due
 from pipeline.store import articles, sources
 
 WORDS = "This is told at some length, so that nobody could take it for any other article in the folder, ever again."

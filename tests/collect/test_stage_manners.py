@@ -24,7 +24,7 @@ import pytest
 
 from pipeline.collect.stage import collect
 from pipeline.errors import FetchError
-from pipeline.jobs.steps import collect_due
+from pipeline.jobs.collecting import collect_due
 from pipeline.model.sources import SourceStanding
 from pipeline.net.fetch import Fetcher, Limits
 from pipeline.store import articles, sources

@@ -28,7 +28,7 @@ from pipeline.compose.stage import compose
 from pipeline.desk.preview import preview
 from pipeline.desk.takedown import known, named_articles, take_down, withdraw
 from pipeline.errors import StoreError
-from pipeline.jobs.steps import parts
+from pipeline.jobs.sends import parts
 from pipeline.model.articles import Article, ArticleStatus, Show
 from pipeline.model.frozen import Arrangement, DigestPage, web_html
 from pipeline.model.newsletters import DigestStatus

@@ -12,7 +12,7 @@ from pipeline.compose import stage
 from pipeline.desk import review
 from pipeline.desk.takedown import named_articles, withdraw
 from pipeline.errors import StoreError, UsageError
-from pipeline.jobs import steps
+from pipeline.jobs import sends
 from pipeline.model.drafts import UNAPPROVED, HeldBy
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.runs import RunStatus, Slot
@@ -61,7 +61,7 @@ def articles_of(site: Any, digest: Digest) -> list[str]:
 def run_of(site: Any, digest: Digest):
     with site.app.store.read() as connection:
         return runs.find(connection, f"send:{digest.newsletter}:{digest.schedule}", digest.due_at) or runs.find(
-            connection, steps.job_name(digest.newsletter, digest.schedule), digest.due_at)
+            connection, sends.job_name(digest.newsletter, digest.schedule), digest.due_at)
 
 
 # --- the draft ---
@@ -162,7 +162,7 @@ def test_silence_holds_what_had_no_draft_and_cuts_it_there(copy_site, lantern_co
 
 
 def test_a_digest_by_hand_asks_nobody_for_a_word(silent) -> None:
-    made = steps.compose_now(silent.app, silent.app.config.newsletter("lantern"), "daily")
+    made = sends.compose_now(silent.app, silent.app.config.newsletter("lantern"), "daily")
     assert made.status is D.FROZEN
 
 
@@ -256,7 +256,7 @@ def test_cancelled_after_the_freeze_who_waits_is_excluded_and_the_articles_roll_
 
 
 def test_cancelled_before_it_is_filled_nobody_is_mailed(site) -> None:
-    frozen = steps.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
+    frozen = sends.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
     review.cancel(site.app, frozen, "no")
     site.send()
     counts = site.counts(frozen.id)
@@ -264,7 +264,7 @@ def test_cancelled_before_it_is_filled_nobody_is_mailed(site) -> None:
 
 
 def test_one_that_is_being_sent_pauses_and_goes_on(site) -> None:
-    frozen = steps.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
+    frozen = sends.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
     paused = review.hold(site.app, frozen, "wait")
     assert paused.status is D.PAUSED
     site.send()
@@ -317,7 +317,7 @@ def test_an_approved_one_stays_and_tells_nothing_twice(site) -> None:
     site.accept(["Article three"])
     site.advance(days=1)
     later = stage.compose(
-        steps.parts(site.app), site.app.config.newsletter("lantern"), Slot("daily", "2026-06-02T08:00", site.now),
+        sends.parts(site.app), site.app.config.newsletter("lantern"), Slot("daily", "2026-06-02T08:00", site.now),
         audience="daily", now=site.now)
     assert later.status is D.FROZEN
     assert site.digests()[-1] == first, "the operator's word stands"
@@ -369,10 +369,10 @@ def test_a_draft_that_no_schedule_asks_for_any_more_is_ended(site, old: str, new
     text = path.read_text().replace(old, new)
     path.write_text(text)
     changed = assemble(config.load(path, env={}), now=lambda: site.now)
-    report = steps.Report()
+    report = sends.Report()
     try:
         site.now = site.now.replace(hour=8, minute=5)
-        steps._end_stranded(changed, report)
+        sends._end_stranded(changed, report)
     finally:
         changed.close()
     assert (only(site).status, only(site).reason) == (D.SKIPPED, reason)
@@ -405,14 +405,14 @@ def test_where_all_of_it_was_withdrawn_nothing_is_sent(site) -> None:
 def polls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The sources of each poll before a freeze."""
     seen: list[tuple[str, ...]] = []
-    real = steps.collect_due
+    real = sends.collect_due
 
     def counted(app: Any, slugs: Any = (), **values: Any):
         if slugs:
             seen.append(tuple(slugs))
         return real(app, slugs, **values)
 
-    monkeypatch.setattr(steps, "collect_due", counted)
+    monkeypatch.setattr(sends, "collect_due", counted)
     return seen
 
 
@@ -474,7 +474,7 @@ def test_one_that_a_template_held_is_asked_for_too(copy_site, lantern_config, po
 def test_they_are_asked_once_since_its_slot_and_once_since_the_word_however_often_it_is_tried(
     copy_site, lantern_config, polls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "prove", lambda *_: stage.Proofed((), "a link does not answer"))
+    monkeypatch.setattr(sends, "prove", lambda *_: stage.Proofed((), "a link does not answer"))
     site = copy_site(from_files, lantern_config(SEND))
     at(site, 6)
     for minute in (0, 5, 10):

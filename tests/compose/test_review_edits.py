@@ -14,7 +14,7 @@ import pytest
 from pipeline.compose import stage
 from pipeline.desk import review
 from pipeline.errors import StoreError, TemplateError, UsageError
-from pipeline.jobs import steps
+from pipeline.jobs import sends
 from pipeline.jobs.worker import working
 from pipeline.model.drafts import HeldBy
 from pipeline.model.newsletters import Digest, DigestStatus
@@ -277,7 +277,7 @@ def test_two_processes_draft_one_slot_once(copy_site, lantern_config, monkeypatc
     slot = Slot("daily", "2026-06-02T08:00", site.now + timedelta(hours=2))
 
     def other() -> Digest | None:
-        return stage.draft(steps.parts(site.app), newsletter, slot, audience="daily", now=site.now)
+        return stage.draft(sends.parts(site.app), newsletter, slot, audience="daily", now=site.now)
 
     seen = during(monkeypatch, stage, "choose", other)
     assert other() is None, "the other one was faster"
@@ -311,7 +311,7 @@ def proving(monkeypatch: pytest.MonkeyPatch, verdict: Callable[[], stage.Proofed
         asked.append(None)
         return verdict()
 
-    monkeypatch.setattr(steps, "prove", prove)
+    monkeypatch.setattr(sends, "prove", prove)
     return asked
 
 
@@ -372,7 +372,7 @@ def test_what_the_preflight_holds_is_given_up_when_it_is_too_late(site, monkeypa
 
 def test_one_by_hand_that_it_holds_goes_with_your_word(site, monkeypatch: pytest.MonkeyPatch) -> None:
     proving(monkeypatch, lambda: BAD)
-    made = steps.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
+    made = sends.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
     assert (made.status, made.held_by) == (D.HELD, HeldBy.PREFLIGHT)
     review.approve(site.app, made, anyway=True)
     site.send()
@@ -383,12 +383,12 @@ def test_one_by_hand_that_it_holds_goes_with_your_word(site, monkeypatch: pytest
 
 def test_one_by_hand_of_a_newsletter_that_is_gone_stops_nobody(site, monkeypatch: pytest.MonkeyPatch) -> None:
     proving(monkeypatch, lambda: BAD)
-    made = steps.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
+    made = sends.compose_now(site.app, site.app.config.newsletter("lantern"), "daily")
     review.approve(site.app, made)
     without = replace(site.app, config=replace(site.app.config, newsletters=()))
-    report = steps.Report()
+    report = sends.Report()
     with working(site.app.store, site.app.data_folder, site.app.now) as worker:
-        steps.compose_due(without, worker, report)
+        sends.compose_due(without, worker, report)
     assert report.digests == []
 
 

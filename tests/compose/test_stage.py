@@ -12,7 +12,7 @@ from pipeline.compose import press
 from pipeline.compose.selections import selection_key, store_selections
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.errors import StoreError, TemplateError
-from pipeline.jobs.steps import parts
+from pipeline.jobs.sends import parts
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.runs import Slot

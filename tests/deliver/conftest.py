@@ -16,7 +16,7 @@ from pipeline.compose.stage import fill_batches
 from pipeline.deliver.smtp import Relay
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease
 from pipeline.deliver.transport import Envelope
-from pipeline.jobs.steps import compose_now, parts
+from pipeline.jobs.sends import compose_now, parts
 from pipeline.model.deliveries import DeliveryState, Outcome
 
 HELLO = "250-scripted\r\n250-SIZE 10000000\r\n250 ENHANCEDSTATUSCODES"

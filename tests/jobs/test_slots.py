@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import StoreError
+from pipeline.jobs.report import Report
+from pipeline.jobs.sends import compose_due
 from pipeline.jobs.slots import LONGEST_GAP, enqueue_due, job_name, slot_of
-from pipeline.jobs.steps import Report, compose_due
 from pipeline.jobs.worker import working
 from pipeline.model.runs import Run, RunStatus
 from pipeline.store import declared, digests, runs, subscribers
@@ -230,7 +231,7 @@ def test_a_busy_database_leaves_the_run_due(site, monkeypatch: pytest.MonkeyPatc
         raise StoreError("site.db", "locked", permanent=False)
 
     site.now = at(1)
-    monkeypatch.setattr("pipeline.jobs.steps.compose", busy)
+    monkeypatch.setattr("pipeline.jobs.sends.compose", busy)
     assert len(compose(site).problems) == 2, "both schedules"
     assert [status for _, status, _ in listed(site)] == ["queued"]
     monkeypatch.undo()
@@ -241,7 +242,7 @@ def test_a_busy_database_leaves_the_run_due(site, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_digest_by_hand_never_takes_a_slot(site) -> None:
-    from pipeline.jobs.steps import compose_now
+    from pipeline.jobs.sends import compose_now
 
     site.subscribe("ada@example.org")
     site.accept(["Article one"])

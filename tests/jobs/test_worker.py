@@ -156,7 +156,7 @@ def test_a_database_that_is_busy_is_no_death(site, monkeypatch: pytest.MonkeyPat
 
 def composed(site: Any) -> None:
     from pipeline.compose.stage import fill_batches
-    from pipeline.jobs.steps import compose_now, parts
+    from pipeline.jobs.sends import compose_now, parts
 
     for name in ("ada", "bo", "cy"):
         site.subscribe(f"{name}@example.org")

@@ -12,7 +12,7 @@ import feedparser
 import pytest
 from lxml import html as lxml_html
 
-from pipeline.jobs.steps import collect_due
+from pipeline.jobs.collecting import collect_due
 from pipeline.model.articles import ArticleStatus
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules

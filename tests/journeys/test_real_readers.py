@@ -29,7 +29,8 @@ import feedparser
 import pytest
 
 from pipeline.desk.takedown import named_articles, withdraw
-from pipeline.jobs.steps import collect_due, publish_all
+from pipeline.jobs.collecting import collect_due
+from pipeline.jobs.steps import publish_all
 from pipeline.store import articles
 from pipeline.web.app import bind, build, server
 

@@ -19,7 +19,7 @@ import pytest
 
 from pipeline.jobs import clock
 from pipeline.jobs.clock import Clock
-from pipeline.jobs.steps import collect_due, keep_hubs, wake_pushed
+from pipeline.jobs.collecting import collect_due, keep_hubs, wake_pushed
 from pipeline.jobs.worker import working
 from pipeline.model.sources import Hints
 from pipeline.store import articles, sources, websub

@@ -21,7 +21,8 @@ from lxml import etree
 
 from pipeline.collect.identify import make_drafts
 from pipeline.desk.preflight import preflight
-from pipeline.jobs.steps import collect_due, keep_hubs, publish_all, wake_pushed
+from pipeline.jobs.collecting import collect_due, keep_hubs, wake_pushed
+from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import Found, Show
 from pipeline.net.fetch import Fetcher, Limits
 from pipeline.publish import websub
