@@ -134,7 +134,7 @@ def digests_show(
         ("Audience", f"{plural(one.selected, 'person', 'people')} "
                      + (f'on "{facts.audience}"' if facts.audience else "of every schedule")),
         ("Window", f"articles accepted as number {facts.from_seq + 1} to {facts.cut_seq}" if one.frozen_at else "–"),
-        *([("On the web", url)] if url else []),
+        *([("On the web", url)] if url else []), *reviewing.decisions(one),
     ])
     for article in told:
         terminal.line(f"  {article.id:>5}  {article.title}")

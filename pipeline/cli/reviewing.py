@@ -59,10 +59,14 @@ def approve(
 
     terminal = here(context)
     with _named(terminal, digest, newsletter) as (app, one):
+        mend = one.reason if one.held_by == "error" else ""
         done = give_word(app, one, anyway=anyway)
         moment, zone = when(done, app.now()), app.config.site.timezone
     due = f", {local(done.due_at, zone)}" if moment == "at its slot" else ""
-    terminal.line(f"{done.newsletter}/{done.name}: {done.status}. It goes {moment}{due}.", GOOD)
+    goes = f"It goes {moment}{due}." if not mend else "It goes as soon as this is mended:"
+    terminal.line(f"{done.newsletter}/{done.name}: {done.status}. {goes}", GOOD)
+    if mend:
+        terminal.warn(mend)
     terminal.result({"digest": done, "goes": moment})
     terminal.next("`broadsheet run` does it by itself; without it, `broadsheet once`.")
 
@@ -197,8 +201,7 @@ def show_open(terminal: Terminal, app: App, digest: Digest) -> None:
              ("Due", local(digest.due_at, zone)), ("For", plural(proof.people, "person", "people"))]
     if digest.drafted_at:
         facts.append(("Drafted", f"{local(digest.drafted_at, zone)}; what came in later is for the next one"))
-    facts += [(name, value) for name, value in (
-        ("Subject", digest.edits.subject), ("Introduction", digest.edits.introduction.partition("\n")[0])) if value]
+    facts += decisions(digest)
     terminal.table(("", ""), facts)
     terminal.table(("", "article", "title", "group", ""), [
         (line.place or "–", line.article.id, line.article.title, line.group, _remarks(line)) for line in proof.lines])
@@ -213,8 +216,20 @@ def show_open(terminal: Terminal, app: App, digest: Digest) -> None:
     if proof.empty:
         terminal.warn(f"as it stands nothing is sent: {proof.empty}")
     _result(terminal, proof)
+    if digest.held_by == "error":
+        terminal.next("mend what is said above; the next run tries it again. `broadsheet check` looks at it at once.")
+        return
     terminal.next(f"`broadsheet digests approve {digest.name}` lets it go; drop, pin, order, introduce, annotate and "
                   f"subject change it; `broadsheet preview {digest.newsletter} --schedule {digest.schedule}` shows it.")
+
+
+def decisions(digest: Digest) -> list[tuple[str, str]]:
+    """What the operator changed in it, each with its name."""
+    edits = digest.edits
+    said = [("Subject", edits.subject), ("Introduction", edits.introduction.partition("\n")[0]),
+            ("At the top", ", ".join(map(str, edits.order))), ("Dropped", ", ".join(map(str, edits.drop))),
+            ("Kept", ", ".join(map(str, edits.keep))), ("Notes on", ", ".join(map(str, edits.notes)))]
+    return [(name, value) for name, value in said if value]
 
 
 def _edit(
@@ -245,7 +260,8 @@ def _read(file: str) -> str:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(file, f"can't be read: {error}", hint="name a text file in UTF-8, or - for standard input"
+        cause = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(file, f"can't be read: {cause}", hint="name a text file in UTF-8, or - for standard input"
                          ) from error
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipeline.cli.terminal import DIM, FAILED, GOOD, here, leave, local, plural
+from pipeline.cli.terminal import BAD, DIM, FAILED, GOOD, WARN, here, leave, local, plural
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ def _write(app: App, sheet: Sheet, out: Path, *, screenshots: bool) -> dict[str,
 def show_findings(terminal: Terminal, findings: Sequence[Finding]) -> None:
     """What the preflight found, a line each."""
     for one in findings:
-        line = f"{one.check}: {one.text}" + (f" ({one.place})" if one.place and one.place not in one.text else "")
-        tell = {"error": terminal.problem, "warning": terminal.warn}.get(str(one.severity), terminal.note)
-        tell(line)
+        mark, style = {"error": ("✗ ", BAD), "warning": ("! ", WARN)}.get(str(one.severity), ("  ", DIM))
+        place = f" ({one.place})" if one.place and one.place not in one.text else ""
+        terminal.line(f"{mark}{one.check}: {one.text}{place}", style)
 
 
 def when_of(written: str, zone: str) -> datetime:

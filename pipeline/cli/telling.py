@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.app import App
 from pipeline.cli.terminal import GOOD, Terminal, plural
 from pipeline.collect.accept import Poll
+from pipeline.desk.review import look
 from pipeline.jobs.report import Report
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import digests, meta, passed
@@ -140,6 +141,11 @@ def described(app: App, digest: Digest) -> str:
     name = f"{digest.newsletter}/{digest.name}"
     if digest.status in (DigestStatus.SKIPPED, DigestStatus.HELD, DigestStatus.CANCELLED):
         return f"{name}: {digest.status}, {digest.reason or 'no reason was given'}"
+    if digest.status in (DigestStatus.DRAFT, DigestStatus.APPROVED):
+        proof = look(app, digest)
+        number = sum(1 for line in proof.lines if line.place)
+        return (f"{name}: {digest.status}, {plural(number, 'article')} for {plural(proof.people, 'person', 'people')}; "
+                f"`broadsheet digests show {digest.name}` shows it")
     with app.store.read() as connection:
         number = sum(how.fresh for _, how in digests.frozen_articles(connection, digest.id))
     return f"{name}: {plural(number, 'article')} for {plural(digest.selected, 'person', 'people')}"

@@ -187,5 +187,6 @@ def _empty(plan: Plan) -> str:
     if least > 1:  # topics don't count: whoever picked few must not wait for ever
         most = max(len(plan.selection(who, topics=False).articles) for who in plan.people)
         if most < least:
-            return f"only {most} new article(s), and min_articles is {least}; they stay for the next one"
+            named = "1 new article" if most == 1 else f"{most} new articles"
+            return f"only {named}, and min_articles is {least}; they stay for the next one"
     return ""

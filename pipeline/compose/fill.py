@@ -69,7 +69,8 @@ def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:
     reason = _left_out(person, digest, window)
     if reason:
         return Verdict(person, window, reason=reason)
-    corrections = [c for c in digest.corrections if 0 < person.told.get(c.article_id, 0) < c.revision]
+    corrections = that_fit(
+        [c for c in digest.corrections if 0 < person.told.get(c.article_id, 0) < c.revision], digest.room)
     room = max(1, digest.room - sum(c.size for c in corrections)) if digest.room else 0
     selection = select(digest.candidates, window, digest.rules, told=person.told, topics=person.topics, room=room)
     all_topics = selection
@@ -85,6 +86,18 @@ def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:
     selection = replace(selection, corrections=tuple(c.article_id for c in corrections))
     language = person.language if person.language in digest.languages else ""
     return Verdict(person, window, selection, supersedes=person.live, language=language)
+
+
+def that_fit(corrections: Sequence[Correction], room: int) -> list[Correction]:
+    """As many corrections as half of a mail has room for (0: nobody knows). Whoever is not told of one now is told in
+    their next digest, since nobody counts as told but by a delivery."""
+    taken: list[Correction] = []
+    left = room // 2
+    for one in corrections:
+        if not room or one.size <= left:
+            taken.append(one)
+            left -= one.size
+    return taken
 
 
 def _left_out(person: PersonFacts, digest: DigestFacts, window: Window) -> str:

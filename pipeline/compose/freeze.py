@@ -71,6 +71,14 @@ class Content:
         return replace(self, articles=[self.plain[v.id] if v.id in broken else v for v in self.articles])
 
 
+    def without_notes(self, ids: Iterable[int]) -> Content:
+        """The same without the operator's words on these articles."""
+        bare = set(ids)
+        return replace(
+            self, articles=[with_note(v, "", "") if v.id in bare else v for v in self.articles],
+            plain={i: with_note(v, "", "") if i in bare else v for i, v in self.plain.items()})
+
+
 def content_of(
     articles: Iterable[Article], page: DigestPage, *, groups: Sequence[GroupView] = (),
     corrections: Iterable[Article] = (), notes: Mapping[int, tuple[str, str]] | None = None,
@@ -103,12 +111,27 @@ def freeze(template: DigestTemplate, page: DigestPage, content: Content, *, nonc
     if room(made) <= 0:
         raise TemplateError(f"template {template.name!r}", f"is longer than {MOST_HTML:,} bytes with no article in it",
                             hint="a shorter introduction, or a smaller template: mail programs cut longer letters off")
-    if too_long := {i: size for i, size in sizes(made).items() if size > room(made) and i not in html.reasons}:
+    if too_long := _too_long(made, html.reasons):
         html.reasons |= {i: f"its {size:,} bytes are too many for a mail" for i, size in too_long.items()}
-        again = _freeze_html(pages, content.instead(html.reasons), template.css)
-        again.reasons = html.reasons | again.reasons
-        made = _joined(nonce, again, _freeze_text(pages, content.instead(again.reasons)), content)
+        html, made = _again(pages, content.instead(html.reasons), template.css, nonce, html.reasons)
+        if worded := _too_long(made, {}):  # the plain summary is short: what is left is the operator's own note
+            html.reasons |= {i: f"your note on it makes {size:,} bytes, and is left out" for i, size in worded.items()}
+            _, made = _again(pages, content.instead(html.reasons).without_notes(worded), template.css, nonce,
+                             html.reasons)
     return made
+
+
+def _too_long(made: Frozen, known: Mapping[int, str]) -> dict[int, int]:
+    """Articles that are longer than a mail has room for, and their bytes; without those that stand as summaries."""
+    return {i: size for i, size in sizes(made).items() if size > room(made) and i not in known}
+
+
+def _again(
+    pages: _Pages, content: Content, css: str, nonce: str, reasons: dict[int, str]
+) -> tuple[_Half, Frozen]:
+    half = _freeze_html(pages, content, css)
+    half.reasons = reasons | half.reasons
+    return half, _joined(nonce, half, _freeze_text(pages, content.instead(half.reasons)), content)
 
 
 def views_of(

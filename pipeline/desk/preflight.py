@@ -180,11 +180,11 @@ def _templates(config: Config) -> Iterator[Finding]:
         return
     templates = Templates([config.paths.templates, shipped("templates")])
     for name in dict.fromkeys(n.template for n in config.newsletters):
-        problems = templates.check(name)
+        problems = list(dict.fromkeys(templates.check(name)))
         yield from (Finding(f"template {name}", problem, Verdict.PROBLEM) for problem in problems)
         if not problems:
             yield Finding(f"template {name}", "can be rendered, inlined and cut")
-    yield from (Finding("words", problem, Verdict.PROBLEM) for problem in templates.check_words())
+    yield from (Finding("words", problem, Verdict.PROBLEM) for problem in dict.fromkeys(templates.check_words()))
     for newsletter in config.newsletters:
         area = f"newsletter {newsletter.slug}"
         try:

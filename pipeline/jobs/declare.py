@@ -10,7 +10,7 @@ from pipeline.config import Config, Newsletter, NewsletterSchedule, Source
 from pipeline.errors import StoreError
 from pipeline.jobs.slots import due_since, job_name
 from pipeline.schedules import parse_schedule
-from pipeline.store import Connection, declared, feeds, runs, sources, subscribers
+from pipeline.store import Connection, declared, drafts, feeds, runs, sources, subscribers
 from pipeline.store.engine import Store
 
 
@@ -55,6 +55,7 @@ def _declare_newsletter(connection: Connection, newsletter: Newsletter, now: dat
         for old in schedule.former:
             runs.rename(connection, job_name(newsletter.slug, old), job_name(newsletter.slug, schedule.slug))
             subscribers.rename_schedule(connection, newsletter_id, old, schedule.slug, now)
+            drafts.rename_schedule(connection, newsletter_id, old, schedule.slug)
         before = declared.ensure_schedule(connection, newsletter_id, schedule.slug, schedule_spec(schedule),
                                           schedule.former, now)
         if before is not None:

@@ -30,4 +30,5 @@ def in_words(points: Mapping[str, int]) -> str:
     named = {"freshness": "freshness", "sources": "other sources of its story", "pin": "your pin"}
     parts = ", ".join(f"{value:,} for {named.get(key, key)}" for key, value in points.items() if value)
     total = sum(points.values())
-    return f"{total:,} points: {parts}" if parts else f"{total:,} points"
+    said = f"{total:,} {'point' if total == 1 else 'points'}"
+    return f"{said}: {parts}" if parts else said

@@ -18,7 +18,6 @@ import functools
 import os
 import re
 import stat
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -28,13 +27,14 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from pipeline.errors import TemplateError
 from pipeline.model.frozen import DigestPage
 from pipeline.render import contract
 from pipeline.render.dates import format_date, format_weekday
+from pipeline.render.faults import cause_of, line_of, translated
+from pipeline.render.limits import Bounded, Counted, joined, limited
 from pipeline.render.pictures import PictureView
 from pipeline.render.views import (
     AlsoIn,
@@ -51,6 +51,7 @@ FALLBACK = "digest"
 BLOCKS = ("shell", "article", "group", "toc_entry", "correction")
 REQUIRED = ("shell", "article")
 MAX_TEMPLATE = 1_000_000   # bytes of one file
+MAX_CSS = 100_000          # characters of a style sheet that is inlined
 MAX_SUBJECT = 400          # characters
 
 
@@ -88,6 +89,7 @@ class Templates:
         self._html = _environment(self._files, markup=True)
         self._text = _environment(self._files, markup=False)
         self._checked: dict[str, tuple[frozenset[tuple[str, int, int]], DigestTemplate]] = {}
+        self._subject_files: dict[str, str] = {}   # source -> its file, for what is said of its errors
 
     def names(self) -> list[str]:
         return self._files.names()
@@ -125,7 +127,7 @@ class Templates:
 
     def subject(self, source: str, *, page: DigestPage, articles: Sequence[ArticleView]) -> str:
         """Render the `subject = "…"` of a newsletter to one line. Raises TemplateError."""
-        return _subject(self._text, source, page, articles, self._wording)
+        return _subject(self._text, source, page, articles, self._wording, self._subject_files.get(source, ""))
 
     def _load(self, name: str) -> DigestTemplate:
         if name not in self.names():
@@ -137,9 +139,15 @@ class Templates:
             next((f"{folder}/{file}" for folder in chain if self._files.find(f"{folder}/{file}")), f"{FALLBACK}/{file}")
             for file in ("body.txt.j2", "digest.css", "subject.txt.j2")
         )
+        css = self._files.read(css_file)
+        if len(css) > MAX_CSS:
+            raise TemplateError(str(self._files.find(css_file)), f"is longer than {MAX_CSS:,} characters: inlining it "
+                                "would take minutes", hint="a letter needs a few hundred rules at the most")
+        subject_source = self._files.read(subject_file).strip()
+        self._subject_files[subject_source] = str(self._files.find(subject_file))
         return DigestTemplate(
-            name=name, css=self._files.read(css_file), html_file=f"{name}/body.html.j2", text_file=text_file,
-            subject_source=self._files.read(subject_file).strip(), _html=self._html, _text=self._text,
+            name=name, css=css, html_file=f"{name}/body.html.j2", text_file=text_file,
+            subject_source=subject_source, _html=self._html, _text=self._text,
             _wording=self._wording,
         )
 
@@ -175,7 +183,7 @@ class Blocks:
     def __init__(self, environment: jinja2.Environment, file: str, page: DigestPage, words: Words) -> None:
         self._environment = environment
         self._file = file
-        with _translated(environment, file):
+        with translated(environment, file):
             template = environment.get_template(file)
             said = Markup(page.introduction)  # noqa: S704 - cleaned when it was made of Markdown
             self._context = template.new_context({"page": replace(page, introduction=said), "words": words})
@@ -183,7 +191,8 @@ class Blocks:
             # extends, which Jinja2 collects on the way; the contract's blocks stand aside while it runs.
             for name in BLOCKS:
                 self._context.blocks.setdefault(name, []).insert(0, _nothing)
-            "".join(template.root_render_func(self._context))
+            with limited():
+                joined(template.root_render_func(self._context))
             for name in BLOCKS:
                 del self._context.blocks[name][0]
         missing = [name for name in REQUIRED if name not in self]
@@ -194,9 +203,9 @@ class Blocks:
         return bool(self._context.blocks.get(name))
 
     def render(self, name: str, **values: Any) -> str:
-        with _translated(self._environment, self._file):
+        with translated(self._environment, self._file), limited():
             context = self._context.derived(values)
-            return "".join(context.blocks[name][0](context))
+            return joined(context.blocks[name][0](context))
 
 
 class _Files(jinja2.BaseLoader):
@@ -257,36 +266,6 @@ class _Files(jinja2.BaseLoader):
         return source, str(path), lambda: path.is_file() and path.stat().st_mtime_ns == stamp
 
 
-class _translated:  # noqa: N801 - reads as a statement: with _translated(...)
-    """Jinja2's errors, and those that rise out of a template, as TemplateError with file and line."""
-
-    def __init__(self, environment: jinja2.Environment, file: str) -> None:
-        self._environment = environment
-        self._file = file
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, TemplateError):
-            raise self._translate(error) from error
-
-    def _translate(self, error: Exception) -> TemplateError:
-        if isinstance(error, jinja2.TemplateSyntaxError):
-            return TemplateError(f"{error.filename or self._file}:{error.lineno}", error.message or "syntax error")
-        if isinstance(error, jinja2.TemplateNotFound):
-            return TemplateError(self._file, f"names the template {error.name!r}, which is not there")
-        if isinstance(error, RecursionError):
-            return TemplateError(self._file, "extends or includes itself", hint="give your template a name of its own")
-        try:
-            self._environment.handle_exception()  # points the traceback at template lines, and raises it again
-        except Exception as rewritten:  # noqa: BLE001 - whatever rises out of a template
-            frames = [f for f in traceback.extract_tb(rewritten.__traceback__) if f.filename.endswith(_ENDINGS)]
-            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else self._file
-            return TemplateError(where, _cause(error))
-        return TemplateError(self._file, _cause(error))
-
-
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     try:
         return list(os.scandir(folder))
@@ -294,7 +273,7 @@ def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
         return []
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class _Sandbox(Bounded):
     """Says at once of our own views what it would find out: they are no internals of Python's, and can't be changed."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -308,7 +287,7 @@ def _environment(files: _Files, *, markup: bool) -> jinja2.Environment:
         loader=files, autoescape=markup, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals = {name: environment.globals[name] for name in ("range", "namespace")}
+    environment.globals = {"range": Counted, "namespace": environment.globals["namespace"]}
     environment.filters.update(
         date=format_date, weekday=format_weekday, wrap=wrap, underline=underline, one_line=one_line,
         fill=_fill_html if markup else _fill,
@@ -331,7 +310,7 @@ def _reading_problems(environment: jinja2.Environment, file: str) -> list[Templa
     while file not in chain:
         asking = chain[-1] if chain else file
         chain.append(file)
-        with _translated(environment, asking):
+        with translated(environment, asking):
             loader = environment.loader
             source, path, _ = loader.get_source(environment, file) if loader else ("", None, None)
             tree = environment.parse(source, file, path)
@@ -361,27 +340,27 @@ def _outside_names(block: nodes.Block) -> Iterator[tuple[int, str]]:
 
 
 def _subject(
-    environment: jinja2.Environment, source: str, page: DigestPage, articles: Sequence[ArticleView], wording: Wording
+    environment: jinja2.Environment, source: str, page: DigestPage, articles: Sequence[ArticleView], wording: Wording,
+    file: str = "",
 ) -> str:
+    """`file`: where the source stands; "" where it is a line of the config, or the operator's own for one digest."""
+    named = file or f"subject {source!r}"
     try:
         words = wording.words(page.language)
-        text = _compiled(environment, source).render(page=page, articles=list(articles), words=words)
+        with limited():
+            text = joined(_compiled(environment, source).generate(page=page, articles=list(articles), words=words))
     except Exception as error:
-        raise TemplateError(f"subject {source!r}", _cause(error)) from error
+        line_number = line_of(error) if file else 0
+        raise TemplateError(f"{named}:{line_number}" if line_number else named, cause_of(error)) from error
     line = one_line(text)
     if not line:
-        raise TemplateError(f"subject {source!r}", "gives an empty line")
+        raise TemplateError(named, "gives an empty line")
     return line[:MAX_SUBJECT]
 
 
 @functools.lru_cache(64)
 def _compiled(environment: jinja2.Environment, source: str) -> jinja2.Template:
     return environment.from_string(source)
-
-
-def _cause(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {text}"
 
 
 def _nothing(_context: Context) -> Iterator[str]:
@@ -391,4 +370,3 @@ def _nothing(_context: Context) -> Iterator[str]:
 _EXTEND = f'begin with {{% extends "{FALLBACK}/body.html.j2" %}} and replace only what should differ'
 _EXTENDS = re.compile(r"""\{%[-+]?\s*extends\s+["']([\w-]+)/body\.html\.j2["']""")
 _VIEWS = frozenset({ArticleView, AlsoIn, CorrectionView, DigestPage, GroupView, PictureView})
-_ENDINGS = (".j2", ".css")

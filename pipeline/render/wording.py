@@ -177,7 +177,7 @@ def _read(path: Path, english: Mapping[str, str]) -> _File:
         return _File({}, [TemplateError(f"{path}:{line}", "is not UTF-8")])
     try:
         told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         told_line = re.search(r"line (\d+)", str(error))  # else it is the end of the file
         at = told_line[1] if told_line else len(text.splitlines())
         return _File({}, [TemplateError(f"{path}:{at}", str(error))])

@@ -362,14 +362,18 @@ def require(connection: Connection, name: str, newsletter: str = "") -> Digest:
     matching = [d for d in found if name in (d.name, str(d.id), d.slot, f"{d.newsletter}/{d.name}")]
     if not matching and name == "latest":
         matching = found[:1]
-    if not matching and name == "next":  # the one that comes first of those that can still be changed
-        matching = [d for d in reversed(found) if d.status in OPEN][:1]
+    if not matching and name == "next":
+        matching = [d for d in reversed(found) if d.status in OPEN]
+        if not matching:
+            raise UsageError("digest", "none waits", hint="`broadsheet digests draft NEWSLETTER` makes the next one's "
+                                                          "draft; `broadsheet digests` lists those there were")
     if not matching:
         near = ", ".join(f"{d.newsletter}/{d.name}" for d in found[:5]) or "none yet"
         raise UsageError(f"digest {name!r}", "there is no such digest", hint=f"the latest: {near}")
     if len(matching) > 1:
         listing = ", ".join(f"{d.id} = {d.newsletter}/{d.name}" for d in matching)
-        raise UsageError(f"digest {name!r}", "several digests have this name", hint=f"use the number: {listing}")
+        several = "several wait" if name == "next" else "several digests have this name"
+        raise UsageError(f"digest {name!r}", several, hint=f"use the number: {listing}")
     return matching[0]
 
 

@@ -76,6 +76,21 @@ def pass_over(connection: Connection, digest: Digest, name: str) -> list[Digest]
     return passed
 
 
+def rename_schedule(connection: Connection, newsletter_id: int, old: str, new: str) -> None:
+    """Take digests that are not frozen along when the config gives their schedule another slug: what the operator held,
+    changed or approved is asked for under the new name. Where that has a digest of the slot too, the old one ends."""
+    mine = and_(digests.c.newsletter_id == newsletter_id, digests.c.schedule == old, digests.c.status.in_(OPEN))
+    for row in connection.execute(select(digests.c.id, digests.c.nominal).where(mine)).all():
+        taken = connection.execute(select(digests.c.id).where(
+            digests.c.newsletter_id == newsletter_id, digests.c.schedule == new,
+            digests.c.nominal == row.nominal)).scalar_one_or_none()
+        if taken is not None:
+            digest_rows.change(connection, row.id, DigestStatus.SKIPPED, reason=f'its schedule is called "{new}" now')
+            continue
+        connection.execute(update(digests).where(digests.c.id == row.id).values(
+            schedule=new, audience=new, version=digests.c.version + 1))
+
+
 def dropped_stories(
     connection: Connection, newsletter_id: int, digest: Digest | None, since: datetime
 ) -> dict[int, str]:

@@ -41,6 +41,7 @@ class DigestLink:
     url: str
     date: datetime
     titles: tuple[str, ...] = ()
+    time: str = ""               # where another one of that day stands in the list
 
 
 def page(site: Site, request: Request) -> Response:
@@ -86,9 +87,12 @@ def digest_links(site: Site, newsletter: Newsletter, limit: int) -> list[DigestL
             ids = public_digests.copy(connection, one.id).articles
             known = articles.by_ids(connection, ids)
             titles[one.id] = tuple(known[i].title for i in ids)
+    dates = [local_date(site.app.config, one) for one in found]
+    days = [date.date() for date in dates]
     return [
-        DigestLink(site.to("n", newsletter.slug, one.name), local_date(site.app.config, one), titles.get(one.id, ()))
-        for one in found
+        DigestLink(site.to("n", newsletter.slug, one.name), date, titles.get(one.id, ()),
+                   f"{date:%H:%M}" if days.count(date.date()) > 1 else "")
+        for one, date in zip(found, dates, strict=True)
     ]
 
 

@@ -177,7 +177,7 @@ def test_enough_is_judged_before_topics(copy_site: Callable, lantern_config: Cal
 
 def test_too_few_stay_for_the_next(copy_site: Callable, lantern_config: Callable[..., str]) -> None:
     site = copy_site(three, lantern_config(select="limit = 500, min_articles = 4"))
-    assert plan(site).empty == "only 3 new article(s), and min_articles is 4; they stay for the next one"
+    assert plan(site).empty == "only 3 new articles, and min_articles is 4; they stay for the next one"
 
 
 def test_nothing_for_anyone(site) -> None:

@@ -86,7 +86,7 @@ def test_nothing_to_send_is_skipped_with_its_reason(empty, prepare: Callable, re
 
 def test_too_few_wait_for_the_next(copy_site: Callable, basic_config: str) -> None:
     site = copy_site(filled, basic_config.replace("limit = 500", "limit = 500, min_articles = 3"))
-    assert make(site).reason == "only 2 new article(s), and min_articles is 3; they stay for the next one"
+    assert make(site).reason == "only 2 new articles, and min_articles is 3; they stay for the next one"
     site.accept(["Article three"])
     following = make(site, "2026-06-02T08:00")
     assert following.status is DigestStatus.FROZEN

@@ -143,7 +143,7 @@ def test_nothing_personal_is_in_it(site) -> None:
     assert len(mails) == 4
     links = {word for mail in mails for word in mail.replace('"', " ").split() if "/u/" in word}
     assert links
-    for personal in (*links, "ada@example.org", "/u/", "Unsubscribe", "This letter came to", "you asked for it on"):
+    for personal in (*links, "ada@example.org", "/u/", "Unsubscribe", "This letter came to", "You asked for it on"):
         assert any(personal in mail for mail in mails)
         assert personal not in told
     assert all(mail["Message-ID"].partition("@")[0].strip("<") not in told for mail in site.mails())

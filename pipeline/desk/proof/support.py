@@ -42,6 +42,8 @@ HARMLESS = {
     "css-max-height": "of the preheader, which mso-hide hides in Outlook",
     "css-table-layout": "columns are as wide as what is in them",
     "css-orphans": "it is for paper", "css-widows": "it is for paper",
+    "css-text-decoration-color": "a line has the colour of its words",
+    "html-bdi": "a name in another script stands by itself between signs all the same",
     "css-text-decoration-thickness": "a line has the usual thickness",
     "css-text-underline-offset": "a line is where it usually is", "css-text-wrap": "lines break where they do",
     "css-text-decoration-skip-ink": "a line goes through letters",
