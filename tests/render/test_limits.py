@@ -73,7 +73,7 @@ def test_a_subject_s_error_names_its_file_and_line(tmp_path: Path) -> None:
     template = templates.digest("mine")
     with pytest.raises(TemplateError, match=r"mine/subject\.txt\.j2:2"):
         templates.subject(template.subject_source, page=SAMPLE_PAGE, articles=[sample_article(1)])
-    with pytest.raises(TemplateError, match="subject '{{ nope }}'"):
+    with pytest.raises(TemplateError, match=r"subject '\{\{ nope \}\}'"):
         templates.subject("{{ nope }}", page=SAMPLE_PAGE, articles=[sample_article(1)])
 
 
