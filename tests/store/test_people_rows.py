@@ -173,7 +173,7 @@ def test_a_fill_knows_what_people_chose(book) -> None:
     book.join("ada")
     book.join("bo")
     choose(book, "ada", topics=("tide", "health"), language="sv")
-    with book.store.read() as connection:
+    with book.store.write() as connection:
         seq = meta.counter(connection, meta.EVENTS)
         ids = sorted(book.people.values())
         batch = deliveries.Batch(0, 0, book.now, ids[0], ids[-1], 2)
