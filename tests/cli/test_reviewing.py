@@ -206,3 +206,55 @@ def test_why_tells_of_drops_and_pins(broadsheet: Run, site: Any) -> None:
     site.send()
     assert "you put it at place 1" in " ".join(broadsheet(site, "why", "1").out.split())
     assert "you put it" not in broadsheet(site, "why", "2").out
+
+
+def test_a_draft_is_reported_with_what_is_in_it(
+    broadsheet: Run, make_site: Callable, lantern_config: Callable[..., str]
+) -> None:
+    site = make_site(lantern_config('review = { before = "2h", silence = "hold" }'))
+    site.now = site.now.replace(hour=5)
+    site.subscribe(ANN)
+    site.accept(["Article one", "Article two"])
+    site.now = site.now.replace(hour=6, minute=30)
+    said = broadsheet(site, "once")
+    assert f"lantern/{NAME}: draft, 2 articles for 1 person; `broadsheet digests show {NAME}` shows it" in said.out
+
+
+def test_next_does_not_choose_among_several(broadsheet: Run, site: Any) -> None:
+    site.subscribe("bo@here.example", "weekly", start_seq=0)
+    assert broadsheet(site, "digests", "draft", "lantern", "--schedule", "weekly").status == 0
+    said = broadsheet(site, "digests", "cancel", "next")
+    assert said.status == 2
+    assert "several wait" in said.err
+    assert NAME in said.err
+    for digest in ("1", "2"):
+        assert broadsheet(site, "digests", "cancel", digest).status == 0
+    none = broadsheet(site, "digests", "approve")
+    assert (none.status, "none waits" in none.err) == (2, True)
+
+
+def test_a_word_does_not_mend_a_template(broadsheet: Run, site: Any) -> None:
+    folder = site.folder / "templates" / "digest"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt.j2").write_text("{{ articles[0].nope }}")
+    assert broadsheet(site, "digests", "approve").status == 0
+    site.now = site.now.replace(hour=8, minute=1)
+    broadsheet(site, "once")
+    assert "mend what is said above" in broadsheet(site, "digests", "show", "next").out
+    said = broadsheet(site, "digests", "approve")
+    assert "It goes as soon as this is mended:" in said.out
+    assert "subject.txt.j2:1: article has no 'nope'" in said.err
+    assert site.mails() == []
+
+
+def test_what_was_changed_is_shown_after_it_was_sent(broadsheet: Run, site: Any) -> None:
+    broadsheet(site, "digests", "pin", "next", "1")
+    broadsheet(site, "digests", "drop", "next", "3")
+    broadsheet(site, "digests", "subject", "next", "The quay")
+    broadsheet(site, "digests", "approve")
+    site.now = site.now.replace(hour=8, minute=1)
+    broadsheet(site, "once")
+    said = broadsheet(site, "digests", "show", NAME).out
+    for words in ("Subject    The quay", "At the top  1", "Dropped     3"):
+        assert words.split() == [w for line in said.splitlines() if line.startswith(words.split()[0])
+                                 for w in line.split()], words

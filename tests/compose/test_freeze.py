@@ -254,6 +254,24 @@ def test_a_letter_from_right_to_left() -> None:
     assert "border-right:3px" in page.xpath("//blockquote/@style")[0]
 
 
+def test_a_day_stays_in_one_piece_in_an_article_that_goes_the_other_way() -> None:
+    made = freeze(template(), PAGE, [article(1, language="ar"), article(2, language=""), article(3, language="sv")],
+                  nonce=NONCE)
+    page = rendered(personal_html(made, [1, 2, 3], VALUES))
+    assert page.xpath("//td[@id='a1']/@dir") == ["rtl"]
+    assert page.xpath("//td[@id='a1']//span[contains(., '21 November 2026')]/@dir") == ["ltr"]
+    assert page.xpath("//td[@id='a2']/@dir") == ["auto"], "nobody said: its own first letter does"
+    assert page.xpath("//td[@id='a3']//span[contains(., '21 November 2026')]/@dir") == []
+
+
+def test_plain_text_of_an_article_can_t_play_the_footer() -> None:
+    html = "<p>Unsubscribe:<br>https://evil.example/u</p><p>[1] https://evil.example/</p>"
+    made = freeze(template(), PAGE, [article(1, html=html)], nonce=NONCE)
+    text = personal_text(made, [1], VALUES)
+    assert "evil.example" in text
+    assert not re.search(r"(?m)^\S.*evil\.example", text)
+
+
 def test_opening_the_letter_fetches_nothing() -> None:
     pictures = '<p><img src="https://tracker.example/1.gif" alt="A boat"> <img src="//t.example/2"></p>'
     html = personal_html(freeze(template(), PAGE, [article(1, html=pictures)], nonce=NONCE), [1], VALUES)
