@@ -137,7 +137,7 @@ def digests_show(
         *([("On the web", url)] if url else []), *reviewing.decisions(one),
     ])
     for article in told:
-        terminal.line(f"  {article.id:>5}  {article.title}")
+        terminal.line(f"  {article.id:>5}  {article.title or '(taken down)'}")
     for text in facts.notes:
         terminal.note(f"  {text}")
     show_findings(terminal, [Finding.from_json(found) for found in one.findings])

@@ -34,6 +34,7 @@ def preview(
     schedule: Annotated[str, typer.Option("--schedule", help="Else the reader's, or the default.")] = "",
     to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="For this subscriber; else a made-up one.")] = "",
     at: Annotated[str, typer.Option("--at", metavar="TIME", help='The digest of that time: "2026-12-24 08:00".')] = "",
+    digest: Annotated[str, typer.Option("--digest", metavar="NAME", help="This one, whenever it was.")] = "",
     check: Annotated[bool, typer.Option("--check/--no-check", help="Look at it as the preflight does.")] = True,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("preview"),
     screenshots: Annotated[bool, typer.Option("--screenshots", help="And pictures, by a Chromium.")] = False,
@@ -61,8 +62,9 @@ def preview(
                 raise UsageError(f'newsletter "{newsletter}"', "has nothing collected for it yet",
                                  hint="`broadsheet once` collects") from error
         moment = when_of(at, app.config.schedule(newsletter, schedule).timezone) if at else None
-        shown = make(app, chosen, schedule=schedule, address=to, at=moment)
-        zone = app.config.schedule(newsletter, shown.digest.schedule).timezone
+        shown = make(app, chosen, schedule=schedule, address=to, at=moment, digest_name=digest)
+        declared_ones = {one.slug: one.timezone for one in chosen.schedules}
+        zone = declared_ones.get(shown.digest.schedule, app.config.site.timezone)
         language = shown.reader.language or chosen.language or app.config.site.language
         findings = look_at(app, shown.sheet, language) if shown.sheet is not None and check else []
     finally:

@@ -16,7 +16,7 @@ from pipeline.desk.proof.finding import Finding, Severity
 from pipeline.desk.review import Proof, look
 from pipeline.errors import BroadsheetError
 from pipeline.mail.message import HeaderFields, Mailbox, notice_bytes
-from pipeline.model.deliveries import Outcome
+from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.drafts import HeldBy
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import digests, meta, notices
@@ -47,7 +47,9 @@ def digest_waits(app: App, digest: Digest) -> str:
                             dedupe=f"digest:{digest.id}:{because}")
     except BroadsheetError as error:
         return f"the operator could not be told of {digest.newsletter}/{digest.name}: {error}"
-    return f"the operator could not be told: {outcome.reason}" if outcome and outcome.reason else ""
+    if outcome is None or outcome.state is DeliveryState.SENT:
+        return ""
+    return f"the operator could not be told of {digest.newsletter}/{digest.name}: {outcome.reason}"
 
 
 def hand_over(app: App, envelope: Envelope, eml: bytes, kind: str, *, dedupe: str = "") -> Outcome | None:

@@ -43,15 +43,25 @@ class Preview:
 
 
 def preview(
-    app: App, newsletter: Newsletter, *, schedule: str = "", address: str = "", at: datetime | None = None
+    app: App, newsletter: Newsletter, *, schedule: str = "", address: str = "", at: datetime | None = None,
+    digest_name: str = "",
 ) -> Preview:
     """The next digest of a schedule (the reader's own, else the default one) for `address`, or for somebody who has
     the window that most people have. `at`: the one whose slot is at that moment or the next after it; what was sent
-    by then is shown as it was sent. Raises UsageError where the address is not subscribed, TemplateError as the freeze
-    does."""
+    by then is shown as it was sent. `digest_name`: this one, also where it was made by hand. Raises UsageError
+    where the address is not subscribed, TemplateError as the freeze does."""
     with app.store.read() as connection:
         newsletter_id = known_id(connection, newsletter)
         subscription = _subscription(connection, newsletter_id, newsletter, address) if address else None
+        if digest_name:
+            named = digests.require(connection, digest_name, newsletter.slug)
+        else:
+            named = None
+    if named is not None and named.status in digests.OPEN:
+        return _next(app, newsletter, named, named.audience, subscription)
+    if named is not None:
+        return _as_sent(app, named, named.audience, subscription)
+    with app.store.read() as connection:
         wanted = schedule or (subscription.schedule if subscription else newsletter.default_schedule.slug)
         moment = app.now() if at is None else at - timedelta(seconds=1)
         due = app.config.schedule(newsletter.slug, wanted).times.next_after(moment)

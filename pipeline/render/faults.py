@@ -30,7 +30,8 @@ class translated:  # noqa: N801 - reads as a statement: with _translated(...)
         if isinstance(error, jinja2.TemplateNotFound):
             return TemplateError(self._file, f"names the template {error.name!r}, which is not there")
         if isinstance(error, RecursionError):
-            return TemplateError(self._file, "extends or includes itself", hint="give your template a name of its own")
+            return TemplateError(self._file, "extends, includes or calls itself without end",
+                                 hint="a template of your own has a name of its own, and a macro ends some time")
         try:
             self._environment.handle_exception()  # points the traceback at template lines, and raises it again
         except Exception as rewritten:  # noqa: BLE001 - whatever rises out of a template

@@ -292,6 +292,7 @@ def _environment(files: _Files, *, markup: bool) -> jinja2.Environment:
         date=format_date, weekday=format_weekday, wrap=wrap, underline=underline, one_line=one_line,
         fill=_fill_html if markup else _fill,
     )
+    del environment.filters["center"]  # to any width
     return environment
 
 

@@ -94,10 +94,10 @@ def rename_schedule(connection: Connection, newsletter_id: int, old: str, new: s
 def dropped_stories(
     connection: Connection, newsletter_id: int, digest: Digest | None, since: datetime
 ) -> dict[int, str]:
-    """Story -> the digest that dropped it: this one, or an earlier one of the newsletter, whatever became of that;
-    with None any one."""
-    mine = [or_(digests.c.due_at >= since, digests.c.id == digest.id), digests.c.due_at <= digest.due_at
-            ] if digest else [digests.c.due_at >= since]
+    """Story -> the digest that dropped it: this one, or any other of the newsletter, whatever became of that and
+    whenever it is due: what was dropped from tonight's draft is not in one by hand before it. What this one keeps is
+    kept."""
+    mine = [or_(digests.c.due_at >= since, digests.c.id == digest.id)] if digest else [digests.c.due_at >= since]
     rows = connection.execute(
         digest_rows.query().where(digests.c.newsletter_id == newsletter_id, *mine,
                                   func.length(cast(digests.c.edits, Text)) > len("{}"))
@@ -107,6 +107,10 @@ def dropped_stories(
         one = digest_rows.digest_of(row)
         by.update(dict.fromkeys(one.edits.drop, one.name))
         for article_id in one.edits.keep:  # and whoever did not get it then does not lose it
+            by.pop(article_id, None)
+    if digest is not None:  # its own decisions come last
+        by.update(dict.fromkeys(digest.edits.drop, digest.name))
+        for article_id in digest.edits.keep:
             by.pop(article_id, None)
     stories: dict[int, str] = {}
     for chunk in chunks(sorted(by)):

@@ -233,6 +233,7 @@ select = {{ sources = ["{slug}"], limit = 100 }}
 slug = "{slug}"
 title = "{slug}"
 select = {{ sources = ["{slug}"], limit = 100 }}
+template = "headlines"
   [[newsletters.schedules]]
   slug = "daily"
   at = "08:00"

@@ -28,8 +28,8 @@ def told(site: Any) -> list[Any]:
 
 def test_a_draft_is_told_once_with_what_is_in_it(site: Any) -> None:
     site.advance(minutes=1)
-    site.send()
-    site.send()
+    assert site.send().problems == []
+    assert site.send().problems == []
     (mail,) = told(site)
     assert mail["Subject"] == "lantern/2026-06-01-0800-daily can be looked at"
     assert mail["Auto-Submitted"] == "auto-generated"

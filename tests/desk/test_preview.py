@@ -235,3 +235,21 @@ def _dump(site: Any) -> list[str]:
         dump = list(connection.iterdump())
     connection.close()
     return dump
+
+
+def test_one_by_hand_is_shown_by_its_name(make_site: Any) -> None:
+    from pipeline.jobs.sends import compose_now
+    from pipeline.jobs.steps import deliver_due
+    from pipeline.jobs.worker import working
+
+    site = make_site()
+    site.subscribe("ann@here.example", start_seq=0)
+    site.accept(["Article one"])
+    newsletter = site.app.config.newsletter("lantern")
+    made = compose_now(site.app, newsletter)
+    with working(site.app.store, site.app.data_folder, site.app.now) as worker:
+        deliver_due(site.app, worker)
+    shown = preview(site.app, newsletter, address="ann@here.example", digest_name=made.name)
+    (path,) = (site.folder / "mailbox" / "new").iterdir()
+    assert shown.sheet is not None
+    assert shown.sheet.eml.replace(b"\r\n", b"\n").rstrip() in path.read_bytes()

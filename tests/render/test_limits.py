@@ -18,6 +18,11 @@ SLIPS = {
     "a wide number": '{{ "%2000000000d" % 1 }}',
     "a width from outside": '{{ "%*d" % (2000000000, 1) }}',
     "a long line": '{{ "-" * 2000000000 }}',
+    "letters times letters": '{% for a in "x" * 99999 %}{% for b in "x" * 99999 %}{% endfor %}{% endfor %}',
+    "a macro that calls itself twice": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+                                       "{{ f(60) }}",
+    "a wide format": "{{ '{:>2000000000}'.format('x') }}",
+    "a wide middle": "{{ 'x'.center(2000000000) }}",
     "a tower": "{{ 9 ** 999999999 }}",
 }
 

@@ -151,7 +151,7 @@ def test_plain_text_is_not_escaped(templates: Templates) -> None:
         (TINY.replace("{{ end.mail }}", "{{ end.web }}"), "closes no begin"),
         (TINY.replace("{{ slots.articles }}", "{{ slots.articles }}{{ slots.toc }}"), "no block 'toc_entry'"),
         (TINY.replace("<title>", "<style>a{color:{{ tokens.count }}}</style><title>"), "no value is safe"),
-        ('{% extends "mine/body.html.j2" %}', "extends or includes itself"),
+        ('{% extends "mine/body.html.j2" %}', "extends, includes or calls itself"),
         ('{% extends "nowhere/body.html.j2" %}', "'nowhere/body.html.j2', which is not there"),
         ('{% extends "digest/body.txt.j2" %}', "which is not there"),
         ('{% extends "../own/mine/body.html.j2" %}', "which is not there"),
