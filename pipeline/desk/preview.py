@@ -53,10 +53,7 @@ def preview(
     with app.store.read() as connection:
         newsletter_id = known_id(connection, newsletter)
         subscription = _subscription(connection, newsletter_id, newsletter, address) if address else None
-        if digest_name:
-            named = digests.require(connection, digest_name, newsletter.slug)
-        else:
-            named = None
+        named = digests.require(connection, digest_name, newsletter.slug) if digest_name else None
     if named is not None and named.status in digests.OPEN:
         return _next(app, newsletter, named, named.audience, subscription)
     if named is not None:
