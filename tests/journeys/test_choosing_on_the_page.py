@@ -170,7 +170,7 @@ def test_nothing_twice_and_nothing_lost(make_site: Callable[..., Any], script: l
 
 
 @pytest.mark.slow
-@settings(max_examples=20, phases=PHASES, suppress_health_check=CHECKS)
+@settings(max_examples=8, phases=PHASES, suppress_health_check=CHECKS)
 @given(script=days)
 def test_the_same_over_many_weeks(make_site: Callable[..., Any], script: list[dict[str, Any]]) -> None:
     site = make_site(name=f"site{next(NUMBERS)}")

@@ -101,7 +101,7 @@ def test_nobody_gets_an_article_twice_and_nobody_misses_one(make_site: Callable,
 
 
 @pytest.mark.slow
-@settings(max_examples=60, phases=PHASES, suppress_health_check=CHECKS)
+@settings(max_examples=25, phases=PHASES, suppress_health_check=CHECKS)
 @given(month=days)
 def test_the_same_over_many_months(make_site: Callable, month: list[Day]) -> None:
     site = make_site(name=f"site{next(NUMBERS)}")
@@ -277,7 +277,7 @@ def test_whatever_the_operator_does_nothing_comes_twice_and_nothing_is_missed(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, phases=PHASES, suppress_health_check=CHECKS)
+@settings(max_examples=15, phases=PHASES, suppress_health_check=CHECKS)
 @given(month=st.lists(busy_days, min_size=26, max_size=26), silence=st.sampled_from(("send", "hold")),
        least=st.integers(1, 3))
 def test_the_same_over_many_months_with_an_operator(
