@@ -113,9 +113,9 @@ def judge(need: Any) -> Callable[[str], Path]:
     return judge
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str, need: Any) -> Iterator[Any]:
-    """A Chromium of Playwright's, without a network."""
+    """A Chromium of Playwright's, without a network. One at a time: tests/browser opens its own in the same process."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
