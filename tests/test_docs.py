@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from pipeline import __version__, config
-from pipeline.config import shape
+from pipeline.config import mail, shape
 from pipeline.model.deliveries import MOVES
 from pipeline.model.frozen import TOKENS, DigestPage
 from pipeline.render.templates import Templates
@@ -43,7 +43,9 @@ TABLES: dict[str, type[shape.Table]] = {
     "[publish]": shape.Publish, "[publish.s3]": shape.PublishS3, "[[newsletters]]": shape.Newsletter,
     "select of a newsletter": shape.NewsletterSelect, "review of a newsletter": shape.Review,
     "[[newsletters.schedules]]": shape.NewsletterSchedule,
-    "[mail]": shape.Mail, "[mail.smtp]": shape.Smtp, "[web]": shape.Web, "[collect]": shape.Collect,
+    "[mail]": shape.Mail, "[mail.smtp]": shape.Smtp, "[[mail.domains]]": mail.DomainPace, "[[mail.dkim]]": mail.Dkim,
+    "[mail.returns]": mail.Returns, "[mail.hooks]": mail.Hooks, "stop_at of [mail]": mail.StopAt,
+    "[mail.warm_up]": mail.WarmUp, "[web]": shape.Web, "[collect]": shape.Collect,
     "[preflight]": shape.Preflight,
     "[operator]": shape.Operator,
 }
@@ -297,7 +299,7 @@ def written(field: FieldInfo) -> str:
         return "`{}`"
     if isinstance(value, tuple):
         return f"`{json.dumps(list(value))}`"
-    if isinstance(value, bool | int):
+    if isinstance(value, bool | int | float):
         return f"`{json.dumps(value)}`"
     if isinstance(value, timedelta):
         value = {"1m": "60s"}.get(config.say_span(value), config.say_span(value))

@@ -232,12 +232,15 @@ def _check_mail(document: Mapping[str, Any], problems: Problems) -> None:
         problems.add(("mail",), "is missing; newsletters need a [mail] table with a sender")
     if not isinstance(mail, Mapping):
         return
-    smtp = mail.get("smtp")
-    if isinstance(smtp, Mapping):
-        _check_relay(smtp, problems)
+    relays: list[tuple[KeyPath, Any]] = [(("mail", "smtp"), mail.get("smtp")), *_each(document, ("mail", "relays"))]
+    for path, relay in relays:
+        if isinstance(relay, Mapping):
+            _check_relay(path, relay, problems)
+    if isinstance(mail.get("returns"), Mapping):
+        _check_returns(mail["returns"], problems)
     if mail.get("transport") != "smtp":
         return
-    if smtp is None:
+    if all(relay is None for _, relay in relays):
         problems.add(("mail", "transport"), 'needs a [mail.smtp] table with a host, or transport = "maildir"')
     site = document.get("site")
     address = site.get("postal_address") if isinstance(site, Mapping) else None
@@ -249,18 +252,30 @@ def _check_mail(document: Mapping[str, Any], problems: Problems) -> None:
         problems.warn(("site", "public_url"), "mail programs offer one-click unsubscribing only over https (RFC 8058)")
 
 
-def _check_relay(smtp: Mapping[str, Any], problems: Problems) -> None:
-    path = ("mail", "smtp", "password")
-    password = value_at(problems.written, path)
-    if isinstance(password, str) and password and not has_place(password):
-        problems.add(path, 'a password does not belong in the file; write "${SMTP_PASSWORD}" and set that variable, '
-                     'or "${file:smtp.password}"')
+def _check_relay(path: KeyPath, smtp: Mapping[str, Any], problems: Problems) -> None:
+    _check_password((*path, "password"), "SMTP_PASSWORD", problems)
     for key, other in (("user", "password"), ("password", "user")):
         if smtp.get(key) and not smtp.get(other):
-            problems.add(("mail", "smtp", key), f"needs {other} beside it")
+            problems.add((*path, key), f"needs {other} beside it")
     host = smtp.get("host")
     if smtp.get("tls") == "none" and smtp.get("password") and isinstance(host, str) and not is_loopback(host):
-        problems.warn(("mail", "smtp", "tls"), "sends the password readable for everybody on the way")
+        problems.warn((*path, "tls"), "sends the password readable for everybody on the way")
+
+
+def _check_returns(returns: Mapping[str, Any], problems: Problems) -> None:
+    path = ("mail", "returns")
+    _check_password((*path, "password"), "IMAP_PASSWORD", problems)
+    if returns.get("maildir") is not None and returns.get("imap") is not None:
+        problems.add((*path, "imap"), "stands beside maildir: only one mailbox is read")
+    if returns.get("imap") is not None and not (returns.get("user") and returns.get("password")):
+        problems.add((*path, "imap"), "needs user and password beside it")
+
+
+def _check_password(path: KeyPath, name: str, problems: Problems) -> None:
+    password = value_at(problems.written, path)
+    if isinstance(password, str) and password and not has_place(password):
+        problems.add(path, f'a password does not belong in the file; write "${{{name}}}" and set that variable, '
+                     f'or "${{file:{name.lower().replace("_", ".")}}}"')
 
 
 def _check_demo(document: Mapping[str, Any], problems: Problems) -> None:

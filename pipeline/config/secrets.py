@@ -31,8 +31,14 @@ QUERY_SECRET = re.compile(r"(?i)([?&][^=&#]*(?:pass|token|secret|key|sig)[^=&#]*
 QUERY_PASSWORD = re.compile(r"(?i)[?&](?:ssl)?password=[^&#]")
 
 SECRET_PATHS: frozenset[KeyPath] = frozenset({
-    ("store", "url"), ("mail", "smtp", "password"), ("publish", "s3", "access_key"), ("publish", "s3", "secret_key")})
-"""Where a value is a secret even when it was written out: messages never repeat it."""
+    ("store", "url"), ("mail", "smtp", "password"), ("mail", "relays", "password"), ("mail", "returns", "password"),
+    ("mail", "hooks", "postmark"), ("mail", "hooks", "mailgun"),
+    ("publish", "s3", "access_key"), ("publish", "s3", "secret_key")})
+"""Where a value is a secret even when it was written out: messages never repeat it. Without numbers of tables."""
+
+RELAYS = (("mail", "smtp"), ("mail", "relays"))
+OPEN_OF_RELAYS = {"host", "port", "tls", "timeout", "auth", "answer_timeout", "connections", "per_connection", "rate",
+                  "weight"}
 
 Report = Callable[[KeyPath, str], None]
 
@@ -58,9 +64,10 @@ def literal_password(written: object) -> bool:
 
 def shown(path: KeyPath, written: object) -> str:
     """A written value as a message may repeat it: short, in quotes, masked where it is or may hold a secret."""
-    if path[:2] == ("mail", "smtp") and path[2:] not in {("host",), ("port",), ("tls",), ("timeout",)}:
+    keys = tuple(key for key in path if isinstance(key, str))
+    if keys[:2] in RELAYS and (len(keys) != 3 or keys[2] not in OPEN_OF_RELAYS):
         return MASK
-    if path in SECRET_PATHS:
+    if keys in SECRET_PATHS:
         return MASK
     if isinstance(written, str):
         text = QUERY_SECRET.sub(rf"\1{MASK}", USERINFO.sub(f"{MASK}@", written))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, StrictInt, model_validator
 
+from pipeline.config.mail import Mail, Smtp
 from pipeline.config.preflight import Preflight
 from pipeline.config.secrets import MASK
 from pipeline.config.table import Table
@@ -25,7 +26,6 @@ from pipeline.config.values import (
     Language,
     Line,
     Listen,
-    Mailbox,
     Network,
     Place,
     PublicUrl,
@@ -37,7 +37,6 @@ from pipeline.config.values import (
     one_of,
     span,
     split_listen,
-    split_mailbox,
 )
 from pipeline.model.articles import Images, Show
 from pipeline.model.feeds import NEWSLETTERS
@@ -46,7 +45,6 @@ from pipeline.model.selection import Group, Order, Rules
 from pipeline.model.sources import SourceKind
 from pipeline.schedules import Schedule, parse_schedule
 
-PORTS = {"none": 25, "starttls": 587, "implicit": 465}
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
@@ -234,6 +232,7 @@ class Newsletter(Table):
     template: Slug = "digest"
     when_empty: Annotated[Literal["skip"], one_of("skip")] = "skip"
     on_uncertain: Annotated[Literal["leave", "resend"], one_of("leave", "resend")] = "leave"
+    expires: Annotated[timedelta, span(MINUTE)] | None = None   # unsent mail goes no more; None: at the next slot
     schedules: tuple[NewsletterSchedule, ...] = ()
     feed: Flag = True                      # its digests can be read in feed readers, too
     former: tuple[Slug, ...] = ()
@@ -256,43 +255,6 @@ class Newsletter(Table):
     def default_schedule(self) -> NewsletterSchedule:
         """The one that people get who picked none: marked `default = true`, else the first."""
         return next((s for s in self.schedules if s.default), self.schedules[0])
-
-
-class Smtp(Table):
-    """`[mail.smtp]`: the relay that takes our mail."""
-
-    host: Title
-    tls: Annotated[Literal["none", "starttls", "implicit"], one_of("none", "starttls", "implicit")] = "starttls"
-    port: Annotated[StrictInt, Field(ge=1, le=65_535)]
-    user: Line = ""
-    password: SecretStr = SecretStr("")
-    timeout: Annotated[timedelta, span(SECOND)] = timedelta(seconds=60)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _port(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "port" not in data:
-            tls = data.get("tls")
-            return {**data, "port": PORTS.get(tls if isinstance(tls, str) else "", 587)}
-        return data
-
-
-class Mail(Table):
-    """`[mail]`: who sends, and what takes messages away."""
-
-    sender: Mailbox
-    reply_to: Mailbox | None = None
-    transport: Annotated[Literal["maildir", "smtp"], one_of("maildir", "smtp")] = "maildir"
-    maildir: DefaultPlace = Path("mailbox")
-    smtp: Smtp | None = None
-
-    @property
-    def sender_name(self) -> str:
-        return split_mailbox(self.sender)[0]
-
-    @property
-    def sender_address(self) -> str:
-        return split_mailbox(self.sender)[1]
 
 
 class Web(Table):

@@ -16,7 +16,7 @@ from pipeline.store.engine import Store
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision under migrations/versions. Known here, so that most starts need not load Alembic."""
 
 

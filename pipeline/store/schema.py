@@ -6,9 +6,11 @@
     newsletters -> schedules                                            what the config declared, and since when
     subscribers -> subscriptions -> subscription_events                 who was in an audience at any past moment
     digests -> digest_articles, digest_corrections, fragments, selections   frozen content
-            -> batches -> deliveries                                    the ledger
+            -> batches -> deliveries                                    the ledger; recipients of announcements
+    notices, returned                                                   other mail, and what came back
+    destinations, allowances                                            where and how much mail may go
     pictures, link_checks                                               what was fetched for digests
-    runs, workers, notices, meta, counters
+    runs, workers, meta, counters
 
 Three rules live in the database itself, so that no bug above can break them: a slot makes one digest
 (`uq_digests_slot`), a digest makes one delivery per subscription (`uq_deliveries_once`), and a subscription has
@@ -20,19 +22,14 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
-    CheckConstraint,
     Column,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from pipeline.model.deliveries import LIVE, DeliveryState
 from pipeline.store.columns import NEVER_REUSED, Id, Utc, count, identity, metadata, ref, table, words
 from pipeline.store.schema_collect import (
     article_bands,
@@ -54,13 +51,15 @@ from pipeline.store.schema_compose import (
     pictures,
     selections,
 )
+from pipeline.store.schema_deliver import allowances, batches, deliveries, destinations, notices, recipients, returned
 
 __all__ = [
-    "article_bands", "article_revisions", "article_topics", "articles", "digest_articles", "digest_corrections",
-    "digests", "fragments", "hub_subscriptions", "likenesses", "link_checks", "metadata", "passed_over", "pictures",
-    "robots", "selections", "sources",
+    "allowances", "article_bands", "article_revisions", "article_topics", "articles", "batches", "deliveries",
+    "destinations", "digest_articles", "digest_corrections", "digests", "fragments", "hub_subscriptions", "likenesses",
+    "link_checks", "metadata", "notices", "passed_over", "pictures", "recipients", "returned", "robots", "selections",
+    "sources",
 ]
-# the tables are imported by name; those of collecting and composing stand in files of their own
+# the tables are imported by name; those of collecting, composing and delivering stand in files of their own
 
 meta = table("meta", Column("key", Text, primary_key=True), words("value"))
 
@@ -179,80 +178,6 @@ subscription_events = table(
 
 suppressions = table("suppressions", Column("address_key", Text, primary_key=True), words("reason"),
                       Column("at", Utc, nullable=False))
-
-# --- deliver ---
-
-STATES = tuple(str(state) for state in DeliveryState)
-
-batches = table(
-    "batches",
-    identity(),
-    ref("digest_id", "digests"),
-    Column("due_at", Utc, nullable=False),
-    words("zone"),
-    count("first_id"),           # subscription ids, both inclusive
-    count("last_id"),
-    count("selected"),
-    Column("filled_at", Utc),     # null: everyone selected in it counts as waiting
-    *[count(state) for state in STATES],
-    Index("ix_batches_digest", "digest_id", "id"),
-    Index("ix_batches_unfilled", "digest_id",
-          sqlite_where=text("filled_at IS NULL"), postgresql_where=text("filled_at IS NULL")),
-)
-
-_LIVE = "state IN ({}) AND NOT covered".format(", ".join(f"'{s.value}'" for s in sorted(LIVE)))
-
-deliveries = table(
-    "deliveries",
-    identity(),
-    ref("digest_id", "digests"),
-    ref("batch_id", "batches"),
-    ref("subscription_id", "subscriptions"),
-    Column("selection_id", Id, ForeignKey("selections.id")),
-    words("state"),
-    words("reason"),
-    Column("code", Integer, nullable=False, server_default="0"),
-    count("from_seq"),
-    count("cut_seq"),
-    # its window counts as read: it was sent or uncertain once, or nothing in it was for this person.
-    # A resend opens no window again. A person's newest covered row must outlive any clearing-out.
-    Column("covered", Boolean, nullable=False, server_default=text("false")),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    words("lease"),               # the worker that holds it
-    Column("due_at", Utc, nullable=False),
-    Column("first_tried_at", Utc),  # handed on to the delivery that supersedes it, so that the horizon is reached
-    Column("changed_at", Utc, nullable=False),
-    CheckConstraint("state IN ({})".format(", ".join(f"'{s}'" for s in STATES)), name="known_state"),
-    UniqueConstraint("digest_id", "subscription_id", name="uq_deliveries_once"),
-    Index("uq_deliveries_live", "subscription_id", unique=True,
-          sqlite_where=text(_LIVE), postgresql_where=text(_LIVE)),
-    Index("ix_deliveries_due", "digest_id", "state", "due_at", "id"),
-    Index("ix_deliveries_lease", "lease", sqlite_where=text("lease <> ''"), postgresql_where=text("lease <> ''")),
-    Index("ix_deliveries_covered", "subscription_id", "cut_seq",
-          sqlite_where=text("covered"), postgresql_where=text("covered")),
-    Index("ix_deliveries_batch", "batch_id", "state"),
-)
-
-notices = table(
-    "notices",
-    identity(),
-    words("kind"),                # test, confirmation, alert …
-    Column("subscription_id", Id, ForeignKey("subscriptions.id")),
-    words("address"),
-    words("dedupe"),              # the same non-empty key is mailed once
-    words("state"),
-    words("reason"),
-    Column("code", Integer, nullable=False, server_default="0"),
-    Column("message", LargeBinary, nullable=False, server_default=text("''")),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    words("lease"),
-    Column("due_at", Utc, nullable=False),
-    Column("created_at", Utc, nullable=False),
-    Column("changed_at", Utc, nullable=False),
-    Index("ix_notices_limit", "address", "kind", "created_at"),
-    Index("uq_notices_dedupe", "dedupe", unique=True,
-          sqlite_where=text("dedupe <> ''"), postgresql_where=text("dedupe <> ''")),
-)
 
 # --- jobs ---
 

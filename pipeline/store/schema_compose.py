@@ -29,6 +29,7 @@ digests = table(
     words("held_by"),             # HeldBy: whose word it waits for; "" where it is not held
     count("version"),             # goes up with each move and edit: a freeze takes nothing that changed under it
     Column("due_at", Utc, nullable=False),
+    words("kind"),                # "": told articles; "announcement": the operator's own words
     words("audience"),            # the schedule whose people it is for; "" = everyone of the newsletter
     count("from_seq"),           # candidates reach back to here
     count("public_from_seq"),    # where most people's windows start: the web page tells what came after
