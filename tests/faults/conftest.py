@@ -239,3 +239,27 @@ def press_of(copy_site: Callable[..., Any]) -> Iterator[Callable[..., Press]]:
     yield make
     for press in made:
         press.close()
+
+
+# --- what is printed at the end ---
+
+SUMMARY = "faults"
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str, Any], None]:
+    """`tell(what was done, figures)`: a line of the summary, also from a process of pytest-xdist."""
+    def say(what: str, figures: Any) -> None:
+        told = ", ".join(f"{name} {number}" for name, number in figures.items()) if isinstance(figures, dict) else figures
+        record_property(SUMMARY, f"{what}: {told}")
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
+    lines = [text for one in reports if one.when == "call" for name, text in one.user_properties if name == SUMMARY]
+    if lines:
+        terminalreporter.section("faults")
+        for text in sorted(set(lines)):
+            terminalreporter.write_line(text)

@@ -1,0 +1,143 @@
+"""A mail server that counts: what it took responsibility for, and what it was merely brought.
+
+    python sink.py LOG        prints its two ports: SMTP, and one for questions
+
+Each message that came with its final dot gets a line of JSON in LOG, written before it is answered: Message-ID,
+recipient, and `taken`: whether the answer is (or would be) 250. Whom a message is for decides what happens to it, by
+the beginning of the address: see FAULTS. A question is one line: "idle" is answered once no SMTP connection is open,
+"open" with their number at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+
+HELLO = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 50000000\r\n"
+
+REFUSED = {  # at RCPT
+    "fail421": b"421 4.3.2 closing\r\n", "fail450": b"450 4.2.1 busy\r\n", "fail451": b"451 4.3.0 later\r\n",
+    "fail550": b"550 5.1.1 no such user\r\n", "fail552": b"552 5.2.2 mailbox full\r\n",
+    "fail554": b"554 5.7.1 policy\r\n",
+}
+ANSWERED = {  # at the final dot
+    "dot421": b"421 4.3.2 closing\r\n", "dot451": b"451 4.3.0 later\r\n", "dot550": b"550 5.6.0 bad content\r\n",
+    "dot554": b"554 5.7.1 policy\r\n", "dotwhat": b"what is this\r\n",
+}
+DROPPED = {"drop-rcpt", "drop-data", "drop-after-dot", "drop-before-dot"}
+"""Where the connection ends without a word; after the dot the message was taken all the same."""
+
+
+class Sink:
+    def __init__(self, log: str) -> None:
+        self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.open = 0
+        self.change = threading.Condition()
+        self.delay = float(os.environ.get("SINK_DELAY", "0"))
+
+    def serve(self) -> None:
+        smtp, questions = (socket.create_server(("127.0.0.1", 0), backlog=200) for _ in range(2))
+        print(smtp.getsockname()[1], questions.getsockname()[1], flush=True)
+        threading.Thread(target=self._listen, args=(questions, self._answer), daemon=True).start()
+        self._listen(smtp, self._session)
+
+    def _listen(self, server: socket.socket, talk) -> None:
+        while True:
+            sock, _ = server.accept()
+            if talk == self._session:
+                with self.change:
+                    self.open += 1
+            threading.Thread(target=talk, args=(sock,), daemon=True).start()
+
+    def _answer(self, sock: socket.socket) -> None:
+        with sock, sock.makefile("rb") as lines, suppress(OSError):
+            for line in lines:
+                with self.change:
+                    if line.strip() == b"idle":
+                        self.change.wait_for(lambda: not self.open)
+                    sock.sendall(b"%d\n" % self.open)
+
+    def _session(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            with sock, sock.makefile("rb", 1 << 17) as lines, suppress(OSError):
+                self._talk(sock, lines)
+        finally:
+            with self.change:
+                self.open -= 1
+                self.change.notify_all()
+
+    def _talk(self, sock: socket.socket, lines) -> None:
+        recipients: list[str] = []
+        sock.sendall(b"220 sink ESMTP\r\n")
+        while line := lines.readline():
+            verb = line[:4].upper()
+            if verb in (b"EHLO", b"HELO"):
+                sock.sendall(HELLO)
+            elif verb in (b"MAIL", b"RSET"):
+                recipients = []
+                sock.sendall(b"250 2.0.0 ok\r\n")
+            elif verb == b"RCPT":
+                to = line.partition(b"<")[2].partition(b">")[0].decode()
+                name = fault_of(to)
+                if name == "drop-rcpt":
+                    return
+                if name not in REFUSED:
+                    recipients.append(to)
+                sock.sendall(REFUSED.get(name, b"250 2.1.5 ok\r\n"))
+                if name == "fail421":
+                    return
+            elif verb == b"DATA" and not recipients:
+                sock.sendall(b"554 5.5.1 no valid recipients\r\n")
+            elif verb == b"DATA":
+                if fault_of(recipients[0]) == "drop-data":
+                    return
+                sock.sendall(b"354 go on\r\n")
+                if not self._message(sock, lines, recipients):
+                    return
+                recipients = []
+            elif verb == b"QUIT":
+                sock.sendall(b"221 2.0.0 bye\r\n")
+                return
+            else:
+                sock.sendall(b"250 2.0.0 ok\r\n")
+
+    def _message(self, sock: socket.socket, lines, recipients: list[str]) -> bool:
+        """Whether the connection goes on."""
+        name = fault_of(recipients[0])
+        body = []
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)   # a client must not wait 40 ms for our ack
+        while (part := lines.readline()) != b".\r\n":
+            if not part:
+                return False      # it left before the dot: nothing was brought
+            body.append(part)
+            if name == "drop-before-dot" and len(body) == 3:
+                return False
+        found = re.search(rb"^message-id:\s*(\S+)", b"".join(body), re.IGNORECASE | re.MULTILINE)
+        answer = ANSWERED.get(name, b"250 2.0.0 taken\r\n")
+        for one in recipients:
+            said = {"id": found[1].decode() if found else "", "to": one, "taken": answer.startswith(b"250"),
+                    "bytes": sum(map(len, body))}
+            os.write(self.log, json.dumps(said).encode() + b"\n")
+        if self.delay:
+            time.sleep(self.delay)
+        if name == "drop-after-dot":
+            return False
+        sock.sendall(answer)
+        return name != "dot421"
+
+
+def fault_of(address: str) -> str:
+    """ "fail451+7@example.org" -> "fail451"; "" for people like others."""
+    name = re.split(r"[+@]", address)[0]
+    return name if name in REFUSED or name in ANSWERED or name in DROPPED else ""
+
+
+if __name__ == "__main__":
+    Sink(sys.argv[1]).serve()

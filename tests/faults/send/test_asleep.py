@@ -1,0 +1,91 @@
+"""A sender falls asleep (SIGSTOP), another one takes over when its lease has run out, and then the first wakes up.
+
+At each moment of a send: before a message is handed over, between that and the dot, after the dot.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.faults
+
+STEP = int(os.environ.get("FAULT_STEP", "1"))
+PEOPLE = [f"reader{n}@example.org" for n in range(20)]
+CONNECTIONS = 4
+PAST_THE_LEASE_S = 120.0
+CALLS = ("sendto", "sendmsg", "recvfrom", "fdatasync")
+
+
+@pytest.fixture(scope="module")
+def stand(make_stand: Callable[..., Any]) -> Any:
+    return make_stand(PEOPLE)
+
+
+def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> None:
+    at: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for number in range(1, 100_000, STEP):
+        folder: Path = stand.fresh()
+        stand.victim.start(folder, watch=CALLS, at=number, fault="STOP")
+        call = stand.victim.stopped()
+        if call is None:
+            stand.victim.end()
+            break
+        asleep(stand.victim.pid)
+        if locked(folder):    # in the middle of a transaction: then nobody can take over, and nobody needs to
+            counts["in a transaction"] += 1
+            os.kill(stand.victim.pid, signal.SIGCONT)
+            assert stand.victim.end().status == 0
+        else:
+            at[call] += 1
+            held.update(states(folder))
+            stand.finish(folder, later_s=PAST_THE_LEASE_S)
+            os.kill(stand.victim.pid, signal.SIGCONT)
+            woke = stand.victim.end()
+            assert "Traceback" not in woke.out, woke.out
+            stand.finish(folder, later_s=PAST_THE_LEASE_S)
+        found = stand.verdict(folder)
+        assert found.faultless, (number, call, found)
+        assert found.count("uncertain") <= CONNECTIONS, (number, call, found)
+        counts["uncertain"] += found.count("uncertain")
+        stand.done(folder)
+    tell("asleep past the lease while another takes over",
+         {"points": at.total(), **at, **counts, "twice": 0, "lost": 0, "what they held": dict(held)})
+    assert min(held["claimed"], held["handed"], held["sent"]) > 0, held
+
+
+def asleep(process: int) -> None:
+    """Wait until every thread is stopped."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        tasks = [task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{process}/task").glob("*/stat")]
+        if set(tasks) <= {"T", "t"}:
+            return
+        time.sleep(0.001)
+    raise AssertionError("it does not stop")
+
+
+def locked(folder: Path) -> bool:
+    with closing(sqlite3.connect(folder / "broadsheet.db", timeout=0, isolation_level=None)) as rows:
+        try:
+            rows.execute("BEGIN IMMEDIATE")
+            rows.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def states(folder: Path) -> Counter[str]:
+    with closing(sqlite3.connect(folder / "broadsheet.db")) as rows:
+        return Counter({state: 1 for state, in rows.execute("SELECT DISTINCT state FROM deliveries")})
