@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -73,7 +74,7 @@ class Sink:
         assert self._process.stdout
         self.port, questions = map(int, self._process.stdout.readline().split())
         self._questions = socket.create_connection(("127.0.0.1", questions))
-        self._begin = 0
+        self._begin, self._read, self._counted = 0, 0, 0
 
     def begin(self) -> None:
         """Count from here."""
@@ -87,10 +88,12 @@ class Sink:
 
     @property
     def number(self) -> int:
-        """Of messages since `begin`, while people are still connected."""
+        """Of all messages ever brought, while people are still connected."""
         with self.log.open("rb") as lines:
-            lines.seek(self._begin)
-            return lines.read().count(b"\n")
+            lines.seek(self._read)
+            new = lines.read()
+        self._read, self._counted = self._read + len(new), self._counted + new.count(b"\n")
+        return self._counted
 
     def so_far(self) -> list[dict[str, Any]]:
         with self.log.open("rb") as lines:
@@ -140,6 +143,10 @@ class Ready:
             return str(answer["stopped"])
         self._ended = answer
         return None
+
+    def wake(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+        self._tell({"wake": self.pid})
 
     def end(self) -> Ended:
         answer = self.__dict__.pop("_ended", None) or self._hear()
@@ -261,6 +268,27 @@ class Stand:
         return judge(folder, self.sink.brought(), self.people)
 
 
+    def locked(self, folder: Path) -> bool:
+        """Whether somebody is in the middle of writing."""
+        with closing(sqlite3.connect(folder / "broadsheet.db", timeout=0, isolation_level=None)) as rows:
+            try:
+                rows.execute("BEGIN IMMEDIATE")
+                rows.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                return True
+        return False
+
+    def states(self, folder: Path) -> dict[str, str]:
+        """By address; none where the database is being closed."""
+        try:
+            with closing(sqlite3.connect(folder / "broadsheet.db", timeout=0)) as rows:
+                return dict(rows.execute(
+                    "SELECT subscribers.address, deliveries.state FROM deliveries JOIN subscriptions ON "
+                    "subscriptions.id = subscription_id JOIN subscribers ON subscribers.id = subscriber_id"))
+        except sqlite3.OperationalError:
+            return {}
+
+
 def waiting(folder: Path) -> int:
     with closing(sqlite3.connect(folder / "broadsheet.db")) as rows:
         number: int = rows.execute(
@@ -268,12 +296,17 @@ def waiting(folder: Path) -> int:
     return number
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
-    """`make_stand(people, config, delay_s)`: addresses of those for whom the digest is frozen and filled."""
-    made: list[Stand] = []
+    """`make_stand(people, keys)`: addresses of those for whom the digest is frozen and filled; keys of [mail.smtp]."""
+    made: dict[object, Stand] = {}
 
-    def make(people: Sequence[str], keys: str = MORE, *, delay_s: float = 0.0, site: Any = None) -> Stand:
+    def make(people: Sequence[str], keys: str = MORE, *, delay_s: float = 0.0) -> Stand:
+        called = (tuple(people), keys, delay_s)
+        made[called] = made.get(called) or build(people, keys, delay_s)
+        return made[called]
+
+    def build(people: Sequence[str], keys: str, delay_s: float) -> Stand:
         place = tmp_place / f"stand{len(made)}"
         (place / "site" / "articles").mkdir(parents=True)
         sink = Sink(place, delay_s)
@@ -281,7 +314,6 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
         (folder / "config.toml").write_text(CONFIG.replace("PORT", str(sink.port)) + keys)
         prepare(folder, people)
         stand = Stand(folder, list(people), sink, Ready(), Ready())
-        made.append(stand)
         trial = stand.fresh()
         for one in (stand.victim, stand.second):
             one.learn(trial, "deliver")
@@ -290,7 +322,7 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
         return stand
 
     yield make
-    for stand in made:
+    for stand in made.values():
         for part in (stand.victim, stand.second, stand.sink):
             with suppress(Exception):
                 part.close()
@@ -322,7 +354,7 @@ def prepare(folder: Path, people: Sequence[str]) -> None:
         app.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tmp_place() -> Iterator[Path]:
     """In memory where the system has such a place: what is tested is the order of calls, not the disk."""
     import tempfile

@@ -9,7 +9,7 @@ stops those calls alone (ptrace(2), PTRACE_O_TRACESECCOMP), everything else runs
 
 A job: `folder` to run in, `words` of the command, `ahead_s` by which its clock is ahead, `prelude` (Python that is run
 before), `watch` (names of calls), `at` (which of them, counted from 1; 0: none), `fault`: "KILL", "STOP" (a real
-SIGSTOP), "ENOSPC" or "EIO", with a "+" also for every later one. Answers: {"started": pid}, perhaps {"stopped": name
+SIGSTOP, until SIGCONT and a line "wake"), "ENOSPC" or "EIO", with a "+" also for every later one. Answers: {"started": pid}, perhaps {"stopped": name
 of the call}, and at last {"status", "calls": names of the calls in their order, "out"}.
 """
 
@@ -22,6 +22,7 @@ import importlib
 import json
 import os
 import platform
+import select
 import signal
 import struct
 import sys
@@ -53,7 +54,7 @@ def main() -> None:
 
     assert pipeline.cli.main
     say({"ready": os.getpid()})
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         job = json.loads(line)
         if job.get("learn"):
             learn(job["learn"])
@@ -161,7 +162,13 @@ def trace(child: int, names: list[str], at: int, fault: str) -> tuple[int, list[
     held = 0     # the task that stands in front of the call, while its process is stopped
     kind, on = fault.rstrip("+"), fault.endswith("+")
     while True:
-        task, status = os.waitpid(-1, WALL)
+        task, status = os.waitpid(-1, WALL | os.WNOHANG * bool(held))
+        if not task:
+            if select.select([sys.stdin], [], [], 0.002)[0]:
+                sys.stdin.readline()    # "wake"
+                ptrace(CONT, held, 0)
+                held = 0
+            continue
         if not os.WIFSTOPPED(status):
             if task == child:
                 return status, calls
@@ -180,9 +187,6 @@ def trace(child: int, names: list[str], at: int, fault: str) -> tuple[int, list[
         elif event == EVENT_STOP and number in STOPPING:
             ptrace(LISTEN, task, 0)
             continue
-        elif event == EVENT_STOP and held:      # somebody sent SIGCONT
-            ptrace(CONT, held, 0)
-            held = 0
         elif not event:
             passed_on = number
         ptrace(CONT, task, passed_on)

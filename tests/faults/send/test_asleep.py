@@ -6,12 +6,9 @@ At each moment of a send: before a message is handed over, between that and the 
 from __future__ import annotations
 
 import os
-import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +40,15 @@ def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> 
             stand.victim.end()
             break
         asleep(stand.victim.pid)
-        if locked(folder):    # in the middle of a transaction: then nobody can take over, and nobody needs to
+        if stand.locked(folder):    # in the middle of a transaction: then nobody can take over, and nobody needs to
             counts["in a transaction"] += 1
-            os.kill(stand.victim.pid, signal.SIGCONT)
+            stand.victim.wake()
             assert stand.victim.end().status == 0
         else:
             at[call] += 1
-            held.update(states(folder))
+            held.update(set(stand.states(folder).values()))
             stand.finish(folder, later_s=PAST_THE_LEASE_S)
-            os.kill(stand.victim.pid, signal.SIGCONT)
+            stand.victim.wake()
             woke = stand.victim.end()
             assert "Traceback" not in woke.out, woke.out
             stand.finish(folder, later_s=PAST_THE_LEASE_S)
@@ -74,18 +71,3 @@ def asleep(process: int) -> None:
             return
         time.sleep(0.001)
     raise AssertionError("it does not stop")
-
-
-def locked(folder: Path) -> bool:
-    with closing(sqlite3.connect(folder / "broadsheet.db", timeout=0, isolation_level=None)) as rows:
-        try:
-            rows.execute("BEGIN IMMEDIATE")
-            rows.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return True
-    return False
-
-
-def states(folder: Path) -> Counter[str]:
-    with closing(sqlite3.connect(folder / "broadsheet.db")) as rows:
-        return Counter({state: 1 for state, in rows.execute("SELECT DISTINCT state FROM deliveries")})
