@@ -56,6 +56,8 @@ transport = "smtp"
   tls = "none"
   timeout = "5s"
 """
+QUICK = "import pipeline.deliver.pace as p; p.FIRST_PAUSE_S = 0.05\n"   # a relay that broke is left alone for a moment
+
 MORE = f"  connections = {CONNECTIONS}\n"
 
 
@@ -128,13 +130,17 @@ class Ended:
 class Ready:
     """A process that has loaded the program (ready.py)."""
 
-    _process: subprocess.Popen[str] | None = field(default=None)
     pid: int = 0              # of the fork that works
 
-    def start(self, folder: Path, *words: str, **job: Any) -> dict[str, Any]:
-        self._tell({"folder": str(folder), "words": words or ("deliver",), **job})
+    def __post_init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        self._process = subprocess.Popen([sys.executable, str(HERE / "ready.py")], text=True, env=environment,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._heard_of = False
+
+    def start(self, folder: Path, *words: str, prelude: str = "", **job: Any) -> None:
+        self._tell({"folder": str(folder), "words": words or ("deliver",), "prelude": QUICK + prelude, **job})
         self.pid = int(self._hear()["started"])
-        return {}
 
     def stopped(self) -> str | None:
         """The call in front of which it was stopped; None if it ended before."""
@@ -156,31 +162,25 @@ class Ready:
         self.start(folder, *words, **job)
         return self.end()
 
-    def learn(self, folder: Path, *words: str) -> None:
-        """Load what this command loads."""
-        assert self.run(folder, *words, modules=True).status == 0
-        self._tell({"learn": (folder / "modules").read_text().splitlines()})
+    def learn(self, modules: Sequence[str]) -> None:
+        self._tell({"learn": modules})
         self._hear()
 
     def close(self) -> None:
-        if self._process is not None:
-            assert self._process.stdin
-            self._process.stdin.close()
-            self._process.wait(30)
-            if self._process.stdout:
-                self._process.stdout.close()
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
 
     def _tell(self, job: dict[str, Any]) -> None:
-        if self._process is None:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-            self._process = subprocess.Popen([sys.executable, str(HERE / "ready.py")], text=True, env=environment,
-                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            self._hear()
+        if not self._heard_of:
+            self._heard_of = True
+            self._hear()      # it is ready
         assert self._process.stdin
         print(json.dumps(job), file=self._process.stdin, flush=True)
 
     def _hear(self) -> dict[str, Any]:
-        assert self._process
         assert self._process.stdout
         line = self._process.stdout.readline()
         assert line, "the process that runs the commands has ended"
@@ -245,6 +245,24 @@ class Stand:
     victim: Ready
     second: Ready
     _copies: int = 0
+    _calls: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+
+    def calls(self, watch: Sequence[str], step: int) -> Iterator[int]:
+        """Numbers of the calls at which a fault is tried: each (step 1), or of each kind the first, the last and each
+        `step`-th. With step 1 they go on for as long as somebody finds that there are more."""
+        names = tuple(watch)
+        if names not in self._calls:
+            folder = self.fresh()
+            self._calls[names] = self.victim.run(folder, watch=names).calls
+            self.done(folder)
+        found = self._calls[names]
+        if step == 1:
+            yield from range(1, 2 * len(found))
+            return
+        places: dict[str, list[int]] = {}
+        for number, name in enumerate(found, 1):
+            places.setdefault(name, []).append(number)
+        yield from sorted({number for of in places.values() for number in (*of[::step], of[-1])})
 
     def fresh(self) -> Path:
         """A copy of the site; what the sink is brought counts from here."""
@@ -312,11 +330,12 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
         sink = Sink(place, delay_s)
         folder = place / "site"
         (folder / "config.toml").write_text(CONFIG.replace("PORT", str(sink.port)) + keys)
-        prepare(folder, people)
         stand = Stand(folder, list(people), sink, Ready(), Ready())
+        prepare(folder, people)
         trial = stand.fresh()
+        assert stand.victim.run(trial, modules=True).status == 0
         for one in (stand.victim, stand.second):
-            one.learn(trial, "deliver")
+            one.learn((trial / "modules").read_text().splitlines())
         assert stand.verdict(trial).faultless
         stand.done(trial)
         return stand

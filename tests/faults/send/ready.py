@@ -50,9 +50,12 @@ libc.ptrace.restype = ctypes.c_long
 
 
 def main() -> None:
-    import pipeline.cli.main
+    import typer.main
 
-    assert pipeline.cli.main
+    from pipeline.cli.main import app
+
+    built = typer.main.get_command(app)              # the same in each fork, and slow to build
+    typer.main.get_command = lambda _app: built
     say({"ready": os.getpid()})
     while line := sys.stdin.readline():
         job = json.loads(line)

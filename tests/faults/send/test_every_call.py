@@ -61,6 +61,7 @@ def test_every_call(stand: Any, tell: Callable[[str, Any], None], fault: str, pa
     sweep.report(tell)
     assert sweep.faultless, sweep.violations
     assert sweep.points > 100 // STEP
+    assert len(sweep.at) >= 3 if STEP > 1 else sweep.at.keys() >= {"sendto", "sendmsg", "pwrite64", "fdatasync"}
 
 
 def test_a_disk_that_stays_full(stand: Any, tell: Callable[[str, Any], None]) -> None:
@@ -73,7 +74,7 @@ def test_a_disk_that_stays_full(stand: Any, tell: Callable[[str, Any], None]) ->
 
 
 def test_control_marked_before_it_is_sent(stand: Any, tell: Callable[[str, Any], None]) -> None:
-    sweep = Sweep(stand, SENDING, "KILL", STEP, prelude=MARKED_BEFORE)
+    sweep = Sweep(stand, SENDING, "KILL", min(STEP, 5), prelude=MARKED_BEFORE)
     for _ in sweep.trials():
         pass
     sweep.report(tell, "control, marked before it is sent: ")
@@ -123,7 +124,7 @@ class Sweep:
     def __init__(self, stand: Any, watch: tuple[str, ...], fault: str, step: int, *, first: int = 0, stride: int = 1,
                  prelude: str = "") -> None:
         self.stand, self.watch, self.fault, self.prelude = stand, watch, fault, prelude
-        self.numbers = range(1 + first * step, 100_000, step * stride)
+        self.step, self.first, self.stride = step, first, stride
         self.at: Counter[str] = Counter()          # the calls that failed or were the last
         self.uncertain, self.most, self.points, self.twice, self.lost = 0, 0, 0, 0, 0
         self.violations: list[str] = []
@@ -133,12 +134,16 @@ class Sweep:
         return not self.violations
 
     def trials(self) -> Iterator[tuple[int, Trial]]:
-        for number in self.numbers:
+        beyond = 0
+        for number in list(self.stand.calls(self.watch, self.step))[self.first::self.stride]:
+            if beyond > 3:
+                return
             folder: Path = self.stand.fresh()
             ended = self.stand.victim.run(folder, watch=self.watch, at=number, fault=self.fault, prelude=self.prelude)
-            if len(ended.calls) < number:
+            if len(ended.calls) < number:      # it had fewer this time
+                beyond += 1
                 self.stand.done(folder)
-                return
+                continue
             assert ended.killed or self.fault != "KILL"
             ends = self.stand.finish(folder, prelude=self.prelude)
             trial = Trial(ended, self.stand.verdict(folder), ends)
@@ -147,7 +152,7 @@ class Sweep:
             self.stand.done(folder)
 
     def report(self, tell: Callable[[str, Any], None], what: str = "") -> None:
-        tell(f"{what}{self.fault} at {'each' if self.numbers.step <= 2 else 'some'} of the calls",
+        tell(f"{what}{self.fault} at {'each' if self.step == 1 else 'some'} of the calls",
              {"points": self.points, **self.at, "twice": self.twice, "lost": self.lost, "uncertain": self.uncertain,
               "most uncertain at once": self.most})
 

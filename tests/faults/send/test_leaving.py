@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 
 STEP = int(os.environ.get("FAULT_STEP", "1"))
 PEOPLE = [f"reader{n}@example.org" for n in range(20)]
-CALLS = ("sendto", "sendmsg", "recvfrom", "fdatasync", "pwrite64")
+CALLS = ("write", "sendto", "sendmsg", "recvfrom", "fdatasync")
 
 NO_FENCE = """
 import pipeline.store.deliveries as d
@@ -41,10 +41,9 @@ def stand(make_stand: Callable[..., Any]) -> Any:
     return make_stand(PEOPLE)
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_whoever_has_left_gets_nothing(stand: Any, tell: Callable[[str, Any], None], part: int) -> None:
+def test_whoever_has_left_gets_nothing(stand: Any, tell: Callable[[str, Any], None]) -> None:
     race = Race(stand, "")
-    race.run(part, 2)
+    race.run(0, 1)
     tell("leaving while it goes out", race.told())
     assert race.mailed == []
     assert min(race.were["queued"], race.were["claimed"], race.were["handed"], race.were["sent"]) > 0, race.were
@@ -52,7 +51,7 @@ def test_whoever_has_left_gets_nothing(stand: Any, tell: Callable[[str, Any], No
 
 def test_control_without_the_fence(stand: Any, tell: Callable[[str, Any], None]) -> None:
     race = Race(stand, NO_FENCE)
-    race.run(0, 4)
+    race.run(0, 2)
     tell("control, leaving without the fence", race.told())
     assert race.mailed
 
@@ -70,14 +69,14 @@ class Race:
 
     def run(self, first: int, stride: int) -> None:
         draw = random.Random(first)
-        for number in range(1 + first * STEP, 100_000, STEP * stride):
+        for number in list(self.stand.calls(CALLS, STEP))[first::stride]:
             folder: Path = self.stand.fresh()
             victim = self.stand.victim
             victim.start(folder, watch=CALLS, at=number, fault="STOP", prelude=self.prelude)
             if victim.stopped() is None:
                 victim.end()
                 self.stand.done(folder)
-                return
+                continue
             leaving = draw.sample(PEOPLE, 10)
             before = {} if self.stand.locked(folder) else self.stand.states(folder)
             others = Leavers(folder, leaving)
