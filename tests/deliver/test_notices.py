@@ -1,4 +1,4 @@
-"""Notices: each goes once, waits while it can't go, is tried again when it was refused for now, and is not forgotten."""
+"""Notices: each goes once, waits while it can't go, is tried again when it was refused for now, and none is lost."""
 
 from __future__ import annotations
 
