@@ -13,7 +13,7 @@ from secrets import token_hex
 from urllib.parse import urlsplit
 
 from pipeline.config import Config
-from pipeline.deliver.retry import next_try
+from pipeline.deliver.retry import HORIZON, next_try
 from pipeline.deliver.stage import Outbox, decide_interrupted
 from pipeline.deliver.transport import Connection, Envelope
 from pipeline.errors import TransportError
@@ -109,12 +109,14 @@ def recover_notices(outbox: Outbox, working: Collection[str]) -> dict[DeliverySt
     return settled
 
 
-def decide_retry(one: Notice, outcome: Outcome, now: datetime) -> datetime | None:
+def decide_retry(
+    one: Notice, outcome: Outcome, now: datetime, *, retry_for: timedelta = HORIZON, jitter: float = 0.0
+) -> datetime | None:
     """When a notice that was refused for now is tried again; None where it is not, or where the outcome is another."""
     if outcome.state is not DeliveryState.DEFERRED:
         return None
-    retry_at = next_try(one.attempts + 1, one.first_tried_at or now, now)
-    return retry_at if retry_at is not None and retry_at < one.expires_at else None
+    return next_try(one.attempts + 1, one.first_tried_at or now, now, retry_for=retry_for, expires_at=one.expires_at,
+                    jitter=jitter)
 
 
 def _anything(store: Store) -> bool:
@@ -143,9 +145,10 @@ def _send(outbox: Outbox, claimed: list[Notice], done: Noticed, *, again: bool) 
                     continue
             outcome = refused or connection.commit()
             now = outbox.now()
+            retry_at = decide_retry(one, outcome, now, retry_for=outbox.retry_for, jitter=outbox.jitter()
+                                    ) if again else None
             with outbox.store.write() as database:
-                notices.record(database, one.id, outbox.lease, outcome, now,
-                               retry_at=decide_retry(one, outcome, now) if again else None)
+                notices.record(database, one.id, outbox.lease, outcome, now, retry_at=retry_at)
             done.count(outcome)
             if outcome.stop:
                 done.stopped = outcome.reason

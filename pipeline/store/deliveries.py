@@ -65,6 +65,7 @@ class Claimed:
     batch_due_at: datetime
     expires_at: datetime      # not sent by then it goes no more
     covered: bool             # it was uncertain once already
+    lease: str                # of this very claim: what was given back and claimed again is another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,6 @@ class Handed:
     address: str
     covered: bool             # it was uncertain once already
 
-
-EXPIRED = "expired: it could not be sent in time"
 
 SENT_FROM = (DigestStatus.FROZEN, DigestStatus.SENDING)
 FILLED = (*SENT_FROM, DigestStatus.PAUSED, DigestStatus.CANCELLED)
@@ -212,7 +211,8 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
     out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
     return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered)
+                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered,
+                    worker)
             for r in rows if r.id not in out]
 
 
@@ -263,6 +263,22 @@ def give_back(connection: Connection, worker: str, now: datetime) -> int:
     """Queue again what a worker claimed and never handed over; safe, because nothing of it has left."""
     return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
                      now=now, lease=""))
+
+
+def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> set[int]:
+    """Those of a lease's claimed deliveries that may still be handed over."""
+    if meta.get(connection, meta.OUTGOING_STOPPED):
+        return set()
+    sendable = select(digests.c.id).where(digests.c.status.in_(SENT_FROM))
+    return set(connection.execute(select(deliveries.c.id).where(
+        deliveries.c.id.in_(list(ids)), deliveries.c.state == DeliveryState.CLAIMED, deliveries.c.lease == worker,
+        deliveries.c.digest_id.in_(sendable))).scalars())
+
+
+def postpone(connection: Connection, delivery_id: int, worker: str, until: datetime, now: datetime) -> bool:
+    """Queue a claimed delivery again, for later: its destination takes nothing at the moment. No try is counted."""
+    mine = and_(deliveries.c.id == delivery_id, deliveries.c.lease == worker)
+    return bool(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, mine, now=now, lease="", due_at=until))
 
 
 def give_back_all(connection: Connection, digest_ids: Collection[int], now: datetime) -> int:
@@ -323,32 +339,6 @@ def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: date
     here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
     ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
     return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(ids))
-
-
-def expire(connection: Connection, before: datetime, now: datetime, limit: int = 2000) -> int:
-    """Give up what did not go in time, at most `limit`: what its batch says, or, where that says nothing, of batches
-    that were due before `before`. The windows are given back to the next digest. Of a cancelled digest everything is
-    left out that came back after it was cancelled. Returns how many; call it until there are none.
-    """
-    unsent = batches.c.queued + batches.c.deferred > 0
-    over = or_(batches.c.expires_at <= now, and_(batches.c.expires_at.is_(None), batches.c.due_at < before))
-    number = 0
-    for digest_id in connection.execute(select(batches.c.digest_id).distinct().where(unsent, over)).scalars().all():
-        ended = select(batches.c.id).where(batches.c.digest_id == digest_id, over)
-        for state, last in ((DeliveryState.QUEUED, ""), (DeliveryState.DEFERRED, deliveries.c.reason)):
-            here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state == state,
-                        deliveries.c.batch_id.in_(ended))
-            ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.due_at, deliveries.c.id)
-                                     .limit(limit - number)).scalars().all()
-            reason = EXPIRED + "; the last answer was " + last if state is DeliveryState.DEFERRED else EXPIRED
-            for part in chunks(ids):
-                number += len(shift(connection, state, DeliveryState.FAILED, deliveries.c.id.in_(part), now=now,
-                                    lease="", reason=reason))
-    cancelled = select(digests.c.id, digests.c.reason).distinct().join(batches, batches.c.digest_id == digests.c.id)
-    for row in connection.execute(cancelled.where(digests.c.status == DigestStatus.CANCELLED, unsent)).all():
-        number += cancel_unsent(connection, row.id, f"cancelled: {row.reason or 'by the operator'}", now,
-                                max(0, limit - number))
-    return number
 
 
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:
