@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -146,6 +147,7 @@ class Ready:
         """The call in front of which it was stopped; None if it ended before."""
         answer = self._hear()
         if "stopped" in answer:
+            asleep(self.pid)
             return str(answer["stopped"])
         self._ended = answer
         return None
@@ -307,6 +309,17 @@ class Stand:
             return {}
 
 
+def asleep(process: int) -> None:
+    """Wait until every thread is stopped."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        threads = Path(f"/proc/{process}/task").glob("*/stat")
+        if {one.read_text().rpartition(")")[2].split()[0] for one in threads} <= {"T", "t"}:
+            return
+        time.sleep(0.001)
+    raise AssertionError("it does not stop")
+
+
 def waiting(folder: Path) -> int:
     with closing(sqlite3.connect(folder / "broadsheet.db")) as rows:
         number: int = rows.execute(
@@ -333,10 +346,11 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
         stand = Stand(folder, list(people), sink, Ready(), Ready())
         prepare(folder, people)
         trial = stand.fresh()
-        assert stand.victim.run(trial, modules=True).status == 0
+        ended = stand.victim.run(trial, modules=True)
+        assert "Traceback" not in ended.out, ended.out
         for one in (stand.victim, stand.second):
             one.learn((trial / "modules").read_text().splitlines())
-        assert stand.verdict(trial).faultless
+        assert ended.status or stand.verdict(trial).faultless
         stand.done(trial)
         return stand
 

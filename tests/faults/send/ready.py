@@ -9,8 +9,9 @@ stops those calls alone (ptrace(2), PTRACE_O_TRACESECCOMP), everything else runs
 
 A job: `folder` to run in, `words` of the command, `ahead_s` by which its clock is ahead, `prelude` (Python that is run
 before), `watch` (names of calls), `at` (which of them, counted from 1; 0: none), `fault`: "KILL", "STOP" (a real
-SIGSTOP, until SIGCONT and a line "wake"), "ENOSPC" or "EIO", with a "+" also for every later one. Answers: {"started": pid}, perhaps {"stopped": name
-of the call}, and at last {"status", "calls": names of the calls in their order, "out"}.
+SIGSTOP, until SIGCONT and a line "wake"), "ENOSPC" or "EIO", with a "+" also for every later one. Answers:
+{"started": pid}, perhaps {"stopped": name of the call}, and at last {"status", "calls": names of the calls in their
+order, "out"}.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def command(job: dict[str, Any], watch: list[str]) -> int:
         if watch:
             stop_at_calls(watch)
         return play(job["words"])
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # a fork must end here, whatever happens
         traceback.print_exc()
         return 99
     finally:

@@ -4,8 +4,8 @@
 
 Each message that came with its final dot gets a line of JSON in LOG, written before it is answered: Message-ID,
 recipient, and `taken`: whether the answer is (or would be) 250. Whom a message is for decides what happens to it, by
-the beginning of the address: see FAULTS. A question is one line: "idle" is answered once no SMTP connection is open,
-"open" with their number at once.
+the beginning of the address (FAULT): "rcpt.550.5.1.1@example.org". A question is one line: "idle" is answered once no
+SMTP connection is open, "open" with their number at once.
 """
 
 from __future__ import annotations
@@ -19,19 +19,14 @@ import threading
 import time
 from contextlib import suppress
 
-HELLO = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 50000000\r\n"
+HELLO = (b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
+         b"250 SIZE 50000000\r\n")
 
-REFUSED = {  # at RCPT
-    "fail421": b"421 4.3.2 closing\r\n", "fail450": b"450 4.2.1 busy\r\n", "fail451": b"451 4.3.0 later\r\n",
-    "fail550": b"550 5.1.1 no such user\r\n", "fail552": b"552 5.2.2 mailbox full\r\n",
-    "fail554": b"554 5.7.1 policy\r\n",
-}
-ANSWERED = {  # at the final dot
-    "dot421": b"421 4.3.2 closing\r\n", "dot451": b"451 4.3.0 later\r\n", "dot550": b"550 5.6.0 bad content\r\n",
-    "dot554": b"554 5.7.1 policy\r\n", "dotwhat": b"what is this\r\n",
-}
-DROPPED = {"drop-rcpt", "drop-data", "drop-after-dot", "drop-before-dot"}
-"""Where the connection ends without a word; after the dot the message was taken all the same."""
+FAULT = re.compile(r"(rcpt|data|dot)\.(drop|slow|what|\d{3})((?:\.\d+)*)@")
+"""Of an address: where in the talk, and what then: the connection ends without a word, the answer comes after SLOW_S
+or makes no sense, or it is this code, with an enhanced one. "dot.drop" and "dot.slow" have taken the message."""
+
+SLOW_S = 2.5
 
 
 class Sink:
@@ -85,21 +80,18 @@ class Sink:
                 sock.sendall(b"250 2.0.0 ok\r\n")
             elif verb == b"RCPT":
                 to = line.partition(b"<")[2].partition(b">")[0].decode()
-                name = fault_of(to)
-                if name == "drop-rcpt":
-                    return
-                if name not in REFUSED:
+                answer = answer_to("rcpt", to, b"250 2.1.5 ok\r\n")
+                if answer.startswith(b"250"):
                     recipients.append(to)
-                sock.sendall(REFUSED.get(name, b"250 2.1.5 ok\r\n"))
-                if name == "fail421":
+                sock.sendall(answer)
+                if not answer or answer.startswith(b"421"):
                     return
             elif verb == b"DATA" and not recipients:
                 sock.sendall(b"554 5.5.1 no valid recipients\r\n")
             elif verb == b"DATA":
-                if fault_of(recipients[0]) == "drop-data":
-                    return
-                sock.sendall(b"354 go on\r\n")
-                if not self._message(sock, lines, recipients):
+                answer = answer_to("data", recipients[0], b"354 go on\r\n")
+                sock.sendall(answer)
+                if not answer or (answer.startswith(b"354") and not self._message(sock, lines, recipients)):
                     return
                 recipients = []
             elif verb == b"QUIT":
@@ -110,33 +102,39 @@ class Sink:
 
     def _message(self, sock: socket.socket, lines, recipients: list[str]) -> bool:
         """Whether the connection goes on."""
-        name = fault_of(recipients[0])
         body = []
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)   # a client must not wait 40 ms for our ack
         while (part := lines.readline()) != b".\r\n":
             if not part:
                 return False      # it left before the dot: nothing was brought
             body.append(part)
-            if name == "drop-before-dot" and len(body) == 3:
-                return False
         found = re.search(rb"^message-id:\s*(\S+)", b"".join(body), re.IGNORECASE | re.MULTILINE)
-        answer = ANSWERED.get(name, b"250 2.0.0 taken\r\n")
+        fault = FAULT.match(recipients[0])
+        silent = fault is not None and fault[1] == "dot" and fault[2] in ("drop", "slow")
+        answer = b"" if silent else answer_to("dot", recipients[0], b"250 2.0.0 taken\r\n")
         for one in recipients:
-            said = {"id": found[1].decode() if found else "", "to": one, "taken": answer.startswith(b"250"),
+            said = {"id": found[1].decode() if found else "", "to": one, "taken": silent or answer.startswith(b"250"),
                     "bytes": sum(map(len, body))}
             os.write(self.log, json.dumps(said).encode() + b"\n")
-        if self.delay:
-            time.sleep(self.delay)
-        if name == "drop-after-dot":
+        time.sleep(self.delay)
+        if silent:
+            time.sleep(SLOW_S * (fault is not None and fault[2] == "slow"))
             return False
         sock.sendall(answer)
-        return name != "dot421"
+        return not answer.startswith(b"421")
 
 
-def fault_of(address: str) -> str:
-    """ "fail451+7@example.org" -> "fail451"; "" for people like others."""
-    name = re.split(r"[+@]", address)[0]
-    return name if name in REFUSED or name in ANSWERED or name in DROPPED else ""
+def answer_to(at: str, address: str, usual: bytes) -> bytes:
+    """b"": none, and the connection ends."""
+    fault = FAULT.match(address)
+    if fault is None or fault[1] != at:
+        return usual
+    if fault[2] == "slow":
+        time.sleep(SLOW_S)
+        return usual
+    if fault[2] in ("drop", "what"):
+        return b"" if fault[2] == "drop" else b"what is this\r\n"
+    return f"{fault[2]} {fault[3][1:]} as its address says\r\n".encode()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ At each moment of a send: before a message is handed over, between that and the 
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +38,6 @@ def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> 
         if call is None:
             stand.victim.end()
             continue
-        asleep(stand.victim.pid)
         if stand.locked(folder):    # in the middle of a transaction: then nobody can take over, and nobody needs to
             counts["in a transaction"] += 1
             stand.victim.wake()
@@ -60,14 +58,3 @@ def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> 
     tell("asleep past the lease while another takes over",
          {"points": at.total(), **at, **counts, "twice": 0, "lost": 0, "what they held": dict(held)})
     assert min(held["claimed"], held["handed"], held["sent"]) > 0, held
-
-
-def asleep(process: int) -> None:
-    """Wait until every thread is stopped."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        tasks = [task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{process}/task").glob("*/stat")]
-        if set(tasks) <= {"T", "t"}:
-            return
-        time.sleep(0.001)
-    raise AssertionError("it does not stop")

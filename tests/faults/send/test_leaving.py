@@ -95,8 +95,8 @@ class Race:
         self.were.update(before[one] for one in leaving if before)
         found = self.stand.verdict(folder)
         taken = {one["to"] for one in self.stand.sink.so_far() if one["taken"]}
-        self.mailed += [one for one in leaving
-                        if one in taken and (before.get(one) in ("queued", "claimed") or found.states[one] == "excluded")]
+        self.mailed += [one for one in leaving if one in taken and (
+            before.get(one) in ("queued", "claimed") or found.states[one] == "excluded")]
         if not self.prelude:
             assert found.faultless, found
 
@@ -106,7 +106,8 @@ class Leavers(threading.Thread):
 
     def __init__(self, folder: Path, leaving: list[str]) -> None:
         super().__init__()
-        self.folder, self.leaving, self.error = folder, leaving, None
+        self.folder, self.leaving = folder, leaving
+        self.left = 0
         self.start()
 
     def run(self) -> None:
@@ -116,9 +117,10 @@ class Leavers(threading.Thread):
                 with app.store.read() as connection:
                     (found,) = subscribers.by_address(connection, one)
                 unsubscribe(app.store, found.id, app.now(), "a test")
+                self.left += 1
         finally:
             app.close()
 
     def done(self, seconds: float) -> bool:
         self.join(seconds)
-        return not self.is_alive()
+        return self.left == len(self.leaving)
