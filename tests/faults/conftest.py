@@ -250,8 +250,9 @@ SUMMARY = "faults"
 def tell(record_property: Callable[[str, object], None]) -> Callable[[str, Any], None]:
     """`tell(what was done, figures)`: a line of the summary, also from a process of pytest-xdist."""
     def say(what: str, figures: Any) -> None:
-        told = ", ".join(f"{name} {number}" for name, number in figures.items()) if isinstance(figures, dict) else figures
-        record_property(SUMMARY, f"{what}: {told}")
+        if isinstance(figures, dict):
+            figures = ", ".join(f"{name} {number}" for name, number in figures.items())
+        record_property(SUMMARY, f"{what}: {figures}")
 
     return say
 

@@ -99,7 +99,7 @@ def run(job: dict[str, Any]) -> None:
     else:
         status, calls = os.waitpid(child, 0)[1], []
     out = Path(job["folder"]) / "out"
-    said = out.read_text(errors="replace")[-4000:] if out.exists() else ""
+    said = out.read_text(errors="replace")[-400_000:] if out.exists() else ""
     say({"status": status, "calls": calls, "out": said})
 
 
