@@ -18,6 +18,7 @@ from pipeline.config.values import (
     Mailbox,
     Place,
     Title,
+    ascii_domain,
     one_of,
     span,
     split_mailbox,
@@ -40,8 +41,8 @@ def _rate(value: Any) -> float:
 def _domain(value: str) -> str:
     """A host or domain in small letters, IDNs in punycode."""
     try:
-        name = value.strip().rstrip(".").lower().encode("idna").decode()
-    except UnicodeError:
+        name = ascii_domain(value.strip().rstrip(".").lower())
+    except ValueError:
         name = ""
     if not re.fullmatch(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", name):
         raise wrong('{value} is no domain; write one like "example.org"')
