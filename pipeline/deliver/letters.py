@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -121,7 +122,12 @@ class Letter:
 def leave_by_mail(keyring: Keyring, address: str, subscription_id: int) -> str:
     """A mailto: address (RFC 6068) that ends one subscription, whatever the mail says: some programs leave the subject
     away."""
-    return f"mailto:{quote(return_path(address, mark(keyring, LEAVE, subscription_id)), safe='@+')}?subject=unsubscribe"
+    return f"mailto:{return_path(_quoted(address), mark(keyring, LEAVE, subscription_id))}?subject=unsubscribe"
+
+
+@lru_cache(16)
+def _quoted(address: str) -> str:
+    return quote(address, safe="@+")
 
 
 def _moulded(head: Letterhead, frozen: Mapping[str, Frozen], date: datetime, same: Same) -> MessageMould:
