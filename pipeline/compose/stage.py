@@ -19,6 +19,7 @@ from pipeline.compose.fill import DigestFacts, decide_fill
 from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.press import Pressed, press
 from pipeline.compose.selections import selection_key, store_selections
+from pipeline.compose.settings import with_mailto
 from pipeline.compose.window import decide_expiry
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
@@ -199,7 +200,7 @@ def _commit(
 ) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
-    plan, head = pressed.plan, pressed.head
+    plan, head = pressed.plan, with_mailto(connection, pressed.head, now)
     people = list(subscribers.audience_ids(connection, plan.audience))
     moved = digests.change(
         connection, digest.id, DigestStatus.FROZEN, version=digest.version, from_seq=plan.reach.from_seq,

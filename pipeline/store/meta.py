@@ -21,6 +21,7 @@ SITE_FINGERPRINT = "site_fingerprint"   # of what the files were built by that b
 SITE_SEQ = "site_seq"                   # and the change up to which they tell everything
 SITE_FILES = "site_files"               # JSON: name -> bytes, so that a file that is gone is seen
 KEY_FINGERPRINT = "key_fingerprint"
+RETURNS_READ_AT = "returns_read_at"   # when what comes back was last read without an error, ISO 8601 in UTC
 
 
 def get(connection: Connection, key: str) -> str:
