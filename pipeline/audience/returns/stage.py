@@ -4,50 +4,25 @@ dealt with. Killed anywhere, nothing is lost, and nothing counts twice.
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 
+from pipeline.audience.returns.counted import Ingested
 from pipeline.audience.returns.imap import ImapMailbox
 from pipeline.audience.returns.mailbox import Mailbox
 from pipeline.audience.returns.maildir import MaildirMailbox
 from pipeline.audience.returns.parse import parse
 from pipeline.audience.returns.take import Parts, Taken, take
 from pipeline.config.mail import Returns
+from pipeline.errors import StoreError
 from pipeline.mail import marks
 from pipeline.mail.tokens import Keyring
-from pipeline.model.returns import ReturnKind
 from pipeline.store import meta
 
-MOST_HINTS = 20
-
-
-@dataclass(slots=True)
-class Ingested:
-    """What a reading found."""
-
-    kinds: Counter[ReturnKind] = field(default_factory=Counter)
-    suppressed: int = 0
-    unsubscribed: int = 0
-    unread: int = 0            # that somebody should look at
-    known: int = 0             # read before
-    hints: list[str] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        return sum(self.kinds.values())
-
-    def add(self, taken: Taken) -> None:
-        if taken.known:
-            self.known += 1
-            return
-        self.kinds[taken.report.kind] += 1
-        self.suppressed += bool(taken.verdict.suppress)
-        self.unsubscribed += taken.verdict.unsubscribe
-        self.unread += taken.unread
-        if taken.verdict.hint and len(self.hints) < MOST_HINTS:
-            self.hints.append(taken.verdict.hint)
+MOST_KEPT = 1000    # of mails from a pipe that nobody understood: whoever floods us fills no disk
 
 
 def mailbox_of(returns: Returns) -> Mailbox | None:
@@ -59,22 +34,54 @@ def mailbox_of(returns: Returns) -> Mailbox | None:
     return None
 
 
-def ingest(parts: Parts, mailbox: Mailbox, now: Callable[[], datetime]) -> Ingested:
-    """Raises TransportError where the mailbox can't be read to its end; what was taken until then stays taken."""
-    done = Ingested()
+def ingest(parts: Parts, mailbox: Mailbox, now: Callable[[], datetime], done: Ingested) -> None:
+    """Read all of a mailbox, counting in `done`. Raises TransportError or StoreError where that can't be read to its
+    end; what was taken until then stays taken."""
     with mailbox.open() as session:
         for letter in session.letters():
             taken = take_mail(parts, letter.raw, now())
-            done.add(taken)
+            count(done, taken)
             session.done(letter, unread=taken.unread)
     with parts.store.write() as connection:
         meta.put(connection, meta.RETURNS_READ_AT, now().isoformat())
-    return done
+
+
+def count(done: Ingested, taken: Taken) -> None:
+    if taken.known:
+        done.known += 1
+        return
+    done.kinds[taken.report.kind] += 1
+    done.suppressed += bool(taken.verdict.suppress)
+    done.unsubscribed += taken.verdict.unsubscribe
+    done.unread += taken.unread
+    done.hint(taken.verdict.hint)
 
 
 def take_mail(parts: Parts, raw: bytes, now: datetime, recipient: str = "") -> Taken:
     """One mail, wherever it came from. `recipient` is the address it was for, where that is known."""
     return take(parts, parse(raw, recipient, leaves=lambda text: asks_to_leave(parts.keyring, text)), now)
+
+
+def take_piped(parts: Parts, raw: bytes, now: datetime, recipient: str, folder: Path) -> Taken:
+    """One mail that a mail server pipes, and keeps no copy of: what a person should read is put into `folder`. Raises
+    StoreError; the server tries again then."""
+    taken = take_mail(parts, raw, now, recipient)
+    if taken.unread and not taken.known:
+        try:
+            _keep(folder, taken.report.key, raw)
+        except OSError as error:
+            raise StoreError(str(folder), f"can't be written: {error.strerror}", permanent=False) from error
+    with parts.store.write() as connection:
+        meta.put(connection, meta.RETURNS_READ_AT, now.isoformat())
+    return taken
+
+
+def _keep(folder: Path, key: str, raw: bytes) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if sum(1 for _ in folder.iterdir()) < MOST_KEPT:
+        path = folder / f"{key.rpartition(':')[2][:40]}.eml"
+        with open(path, "wb", opener=partial(os.open, mode=0o600)) as file:
+            file.write(raw)
 
 
 def asks_to_leave(keyring: Keyring, text: str) -> bool:
