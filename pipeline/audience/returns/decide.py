@@ -105,6 +105,8 @@ def decide(report: Report, whom: Whom, history: History, limits: Limits) -> Verd
     if report.kind is ReturnKind.DELAY:
         return Verdict("nothing: it is still being tried")
     if report.kind is ReturnKind.UNSUBSCRIBE:
+        if whom.subscription_id is None:
+            return Verdict("suppressed", suppress=f"asked {report.via} to get no more mail")
         return Verdict("unsubscribed", unsubscribe=True)
     if report.kind is ReturnKind.COMPLAINT:
         left = "unsubscribed and suppressed" if whom.subscription_id is not None else "suppressed"

@@ -19,7 +19,7 @@ def identify(connection: Connection, keyring: Keyring, report: Report) -> Whom:
     """Reads, and locks the delivery's row."""
     found = [known for text in report.traces.marks if (known := marks.find(keyring, text)) is not None]
     leaving = [number for kind, number in found if kind == marks.LEAVE]
-    if report.kind is ReturnKind.UNSUBSCRIBE:
+    if report.kind is ReturnKind.UNSUBSCRIBE and not report.proven:
         return _leaver(connection, leaving)
     for kind, number in found:
         if kind == marks.DELIVERY and (sent := returned.sent(connection, number)) is not None:

@@ -16,7 +16,16 @@ from collections.abc import Callable
 from pipeline.audience.returns import dialects
 from pipeline.audience.returns.complaints import NO_COMPLAINT, complaint
 from pipeline.audience.returns.dsn import Action, recipients, status_in, worst
-from pipeline.audience.returns.opened import Opened, content_type, field, fields, one_line, open_mail, text_of
+from pipeline.audience.returns.opened import (
+    MOST_BYTES,
+    Opened,
+    content_type,
+    field,
+    fields,
+    one_line,
+    open_mail,
+    text_of,
+)
 from pipeline.audience.returns.replies import by_machine, from_daemon
 from pipeline.model.returns import Report, ReturnKind, Traces, Via
 
@@ -69,6 +78,15 @@ def parse(raw: bytes, recipient: str = "", *, leaves: Callable[[str], bool] = la
     if by_machine(opened):
         return Report(key, ReturnKind.AUTO_REPLY, Via.MAIL, traces, detail=_subject(opened))
     return Report(key, ReturnKind.UNKNOWN, Via.MAIL, traces, detail=_subject(opened))
+
+
+def traces_in(message: str) -> Traces:
+    """Of a mail of ours that somebody returns as text."""
+    head = open_mail(message[:MOST_BYTES].encode("utf-8", "replace")).head
+    found: list[str] = [value for name in _PATHS for value in fields(head, name)]
+    unsubscribe = fields(head, "List-Unsubscribe")
+    return Traces(tuple(found + unsubscribe), tuple(token for value in unsubscribe for token in _TOKEN.findall(value)),
+                  tuple(one for value in fields(head, "Message-ID") for one in _MESSAGE_ID.findall(value)))
 
 
 def _traces(opened: Opened, towards: list[str]) -> Traces:
