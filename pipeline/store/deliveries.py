@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
 
 from pipeline.model.deliveries import (
     COVERED,
@@ -330,15 +330,12 @@ def exclude_digest(connection: Connection, digest_id: int, reason: str, now: dat
     )
 
 
-def came_back(
-    connection: Connection, delivery_id: int, target: DeliveryState, reason: str, now: datetime, *, uncover: bool
-) -> bool:
-    """Record that a message did not arrive after all. With `uncover` its window goes back, so that the next digest
-    tells its articles, unless a later one was sent or waits already. An announcement has no window to give back."""
-    covered = case((deliveries.c.cut_seq == 0, deliveries.c.covered), else_=not uncover)
+def came_back(connection: Connection, delivery_id: int, target: DeliveryState, reason: str, now: datetime) -> bool:
+    """Record that a message did not arrive after all. Its window stays covered: who forwards to two places may have
+    read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
     for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
         if target in MOVES[source] and _shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
-                                              lease="", reason=reason, covered=covered):
+                                              lease="", reason=reason, covered=True):
             return True
     return False
 

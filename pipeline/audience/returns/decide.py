@@ -76,7 +76,6 @@ class Verdict:
     outcome: str                             # for people
     move: DeliveryState | None = None        # the delivery's new state
     reason: str = ""                         # stored with it
-    uncover: bool = False                    # its window goes back: the person has not read it
     suppress: str = ""                       # the reason, where the address is never to be mailed again
     unsubscribe: bool = False
     hint: str = ""                           # what the operator should look at
@@ -130,23 +129,22 @@ def _bounce(report: Report, whom: Whom, history: History, limits: Limits) -> Ver
     other = elsewhere(report, whom)
     if other and fault is Fault.ADDRESS:
         fault, said = Fault.PASSING, f"forwarded to {other}, which refused: {said}"
-    uncover = not other              # who forwards to several may have read it all the same
     state = whom.sent.state if whom.sent is not None else None
     bounced = _move(state, DeliveryState.BOUNCED)
     if fault is Fault.OURS:
         return Verdict("not delivered; refused for what we sent, so the address stays",
                        move=_move(state, DeliveryState.FAILED) or bounced, reason=f"came back: {said}",
-                       uncover=uncover, hint=f"{whom.address_key} was refused for our mail's sake, not theirs: {said}")
+                       hint=f"{whom.address_key} was refused for our mail's sake, not theirs: {said}")
     if fault is Fault.ADDRESS:
         return Verdict("not delivered; the address is suppressed", move=bounced, reason=f"came back: {said}",
-                       uncover=uncover, suppress=f"bounced: {said}")
+                       suppress=f"bounced: {said}")
     number = history.soft + 1
     if number >= limits.soft_limit:
         return Verdict(f"{SOFT}: not delivered, number {number} in a row; the address is suppressed", move=bounced,
-                       reason=f"came back: {said}", uncover=uncover,
+                       reason=f"came back: {said}",
                        suppress=f"bounced {number} times in a row, last: {said}")
     return Verdict(f"{SOFT}: not delivered, number {number} of {limits.soft_limit} in a row", move=bounced,
-                   reason=f"came back: {said}", uncover=uncover)
+                   reason=f"came back: {said}")
 
 
 def _move(state: DeliveryState | None, target: DeliveryState) -> DeliveryState | None:

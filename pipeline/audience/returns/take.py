@@ -54,7 +54,7 @@ def _apply(connection: Connection, parts: Parts, record_id: int, report: Report,
     whom = identify(connection, parts.keyring, report)
     verdict = decide(report, whom, _history(connection, parts.limits, whom, now), parts.limits)
     if whom.sent is not None and verdict.move is not None:
-        deliveries.came_back(connection, whom.sent.id, verdict.move, verdict.reason, now, uncover=verdict.uncover)
+        deliveries.came_back(connection, whom.sent.id, verdict.move, verdict.reason, now)
     if whom.notice_id is not None and report.kind is ReturnKind.BOUNCE:
         returned.notice_came_back(connection, whom.notice_id, verdict.reason, now)
     if verdict.unsubscribe and whom.subscription_id is not None:
