@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shutil
 import sqlite3
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +26,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from pipeline.audience.returns.providers import mailgun, postmark, sendgrid, ses
-from pipeline.audience.subscriptions import Request, add
 from pipeline.errors import FetchError
-from pipeline.jobs.declare import declare
-from pipeline.jobs.steps import cycle
-from pipeline.jobs.worker import Worker
 from pipeline.mail import marks
 from pipeline.model.returns import ReturnKind
 from pipeline.store import engine, ledger, returned, subscribers
@@ -109,15 +107,23 @@ class Heard:
             return str(subscribers.by_address(connection, ANN)[0].status)
 
 
+@pytest.fixture(scope="session")
+def listening_site(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared site with the hooks configured, and a subscriber whose address the tests speak of."""
+    folder = tmp_path_factory.mktemp("hooks") / "site"
+    shutil.copytree(prepared, folder)
+    with (folder / "config.toml").open("a") as file:
+        file.write(MORE)
+    with sqlite3.connect(folder / "data" / "site.db") as connection:
+        connection.execute("UPDATE subscribers SET address = ?, address_key = ? WHERE id = "
+                           "(SELECT subscriber_id FROM subscriptions WHERE id = 1)", (ANN, ANN))
+    connection.close()
+    return folder
+
+
 @pytest.fixture
-def heard(house_with: Callable) -> Heard:
-    house = house_with({}, MORE)
-    (house.folder / "articles" / "one.md").write_text("---\ntitle: One\n---\n\nWords, and some more of them.\n")
-    declare(house.app.store, house.app.config, house.app.now())
-    with house.app.store.write() as connection:
-        add(connection, Request(ANN, "beacon", "weekly", "a test", 0), house.app.now(), revive=False)
-    cycle(house.app, Worker("w1"))
-    return Heard(house)
+def heard(listening_site: Path, house_at: Callable) -> Heard:
+    return Heard(house_at(listening_site))
 
 
 def certificate(now: Any, key: Any = AMAZON_KEY, days: int = 300) -> bytes:
@@ -319,8 +325,8 @@ def test_mailgun_a_token_counts_once_whatever_stands_beside_it(heard: Heard) -> 
 
 
 @pytest.mark.parametrize(("change", "status"), [({"key": "key-wrong"}, 403), ({"age": 13 * 3600}, 403),
-                                                ({"age": -3600}, 403), ({"token": ""}, 403), ({"token": "t" * 101}, 403),
-                                                ({"age": 7 * 3600}, 200)])
+                                                ({"age": -3600}, 403), ({"token": ""}, 403),
+                                                ({"token": "t" * 101}, 403), ({"age": 7 * 3600}, 200)])
 def test_mailgun_wrong_old_and_future_signatures_are_refused(heard: Heard, change: dict[str, Any], status: int) -> None:
     assert heard.post("mailgun", mailgunned(heard, **change)) == status
     assert len(heard.records) == (status == 200)
