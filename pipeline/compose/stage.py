@@ -31,7 +31,6 @@ from pipeline.render.templates import Templates
 from pipeline.store import Connection, declared, deliveries, digests, drafts, meta, subscribers, told
 from pipeline.store.deliveries import Batch
 from pipeline.store.engine import Store
-from pipeline.store.subscribers import Audience
 
 BATCH = 500
 """Deliveries filled in one transaction."""
@@ -230,7 +229,7 @@ def _fill(connection: Connection, templates: Templates, batch: Batch, now: datet
         room=head.room, languages=digests.languages(connection, batch.digest_id),
         cancelled=(digest.reason or "by the operator") if digest.status is DigestStatus.CANCELLED else "",
     )
-    audience = Audience(facts.newsletter_id, facts.audience, facts.audience_seq)
+    audience = digests.audience(facts)
     people = deliveries.people(connection, batch, audience)
     if digest_facts.asked:
         known = told.told_by(connection, digest_facts.asked, batch.first_id, batch.last_id)

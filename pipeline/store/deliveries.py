@@ -98,7 +98,7 @@ def unfilled(connection: Connection, now: datetime, limit: int = 100) -> list[Ba
     query = (
         select(batches).join(digests, digests.c.id == batches.c.digest_id)
         .where(batches.c.filled_at.is_(None), batches.c.due_at <= now, digests.c.status.in_(FILLED))
-        .order_by(batches.c.due_at, batches.c.id).limit(limit)
+        .order_by(digests.c.kind.desc(), batches.c.due_at, batches.c.id).limit(limit)  # announcements first
     )
     return [Batch(r.id, r.digest_id, r.due_at, r.first_id, r.last_id, r.selected) for r in connection.execute(query)]
 
@@ -184,7 +184,8 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     if meta.get(connection, meta.OUTGOING_STOPPED):
         return []
     ids: list[int] = []
-    active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(digests.c.due_at, digests.c.id)
+    active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(
+        digests.c.kind.desc(), digests.c.due_at, digests.c.id)  # announcements before what waits
     for digest_id in connection.execute(active).scalars().all():
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
