@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pipeline.compose.freeze import Content, freeze
 from pipeline.compose.press import put
 from pipeline.compose.settings import letterhead, page_for
 from pipeline.compose.stage import BATCH, Parts
-from pipeline.compose.warming import warm_up_of
+from pipeline.compose.warming import ends_at
 from pipeline.config import Config, Newsletter
 from pipeline.errors import TemplateError, UsageError
 from pipeline.model.fragments import fragments
 from pipeline.model.frozen import Arrangement, DigestPage, Frozen
 from pipeline.model.letterhead import Letterhead
-from pipeline.model.newsletters import Digest, DigestStatus
-from pipeline.compose.freeze import Content, freeze
+from pipeline.model.newsletters import ANNOUNCEMENT, MANUAL, Digest, DigestStatus
 from pipeline.render.templates import FALLBACK, DigestTemplate, Templates
 from pipeline.render.views import one_line
 from pipeline.store import announcements, declared, digests
@@ -60,8 +60,8 @@ class Announced:
 
 def made_up(newsletter: Newsletter, now: datetime) -> Digest:
     """An announcement of this second, without a row."""
-    return Digest(0, newsletter.slug, announcements.MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), DigestStatus.DRAFT, now,
-                  0, now, kind=announcements.ANNOUNCEMENT)
+    return Digest(0, newsletter.slug, MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), DigestStatus.DRAFT, now,
+                  0, now, kind=ANNOUNCEMENT)
 
 
 def press_announcement(
@@ -100,8 +100,7 @@ def announce(
     Raises UsageError where it is for nobody, or where the same words went to the same people before and `again` is not
     said.
     """
-    warm_up = warm_up_of(parts.config)
-    last = warm_up.last_moment(parts.config.site.timezone) if warm_up is not None else now
+    expires_at = ends_at(parts.config, now) + LASTS
     with parts.store.write() as connection:
         newsletter_id = declared.newsletter_id(connection, newsletter.slug)
         digest_id = announcements.add(connection, newsletter_id, digest, subject=words.subject, words=words.source,
@@ -111,7 +110,7 @@ def announce(
         digests.ensure_selection(connection, digest_id, Arrangement(()), more=0, subject=announced.subject,
                                  preheader=announced.preheader)
         announcements.freeze(
-            connection, digest_id, batch=BATCH, now=now, expires_at=max(now, last) + LASTS,
+            connection, digest_id, batch=BATCH, now=now, expires_at=expires_at,
             nonce=announced.frozen[""].nonce, settings=announced.head.to_json(), notes=_notes(announced, received))
         return digests.get(connection, digest_id)
 

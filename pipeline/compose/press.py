@@ -76,14 +76,17 @@ def notes_of(edits: Edits, public_url: str, images: Images) -> dict[int, tuple[s
 def said(markdown: str, public_url: str, images: Images, *, first_heading: int = FIRST_HEADING) -> tuple[str, str]:
     """An operator's words as HTML that is safe to show, and in plain text with its links behind it. Pictures of others
     are not fetched, so with images = "own" they stand in words; those of the site itself are shown."""
-    return put(markdown_html(markdown), public_url, images, first_heading=first_heading) if markdown.strip() else ("", "")
+    if not markdown.strip():
+        return "", ""
+    return put(markdown_html(markdown), public_url, images, first_heading=first_heading)
 
 
 def put(html: str, public_url: str, images: Images, *, first_heading: int = FIRST_HEADING) -> tuple[str, str]:
     """The same of HTML, of which everything is taken out that an article may not hold either."""
     html = fit_html(clean_html(html), public_url=public_url, first_heading=first_heading, images=images)
     text, links = text_with_links(html)
-    return html, "\n".join([text.strip("\n"), *(f"[{number}] {link}" for number, link in enumerate(links, 1))])
+    return html, "\n".join([text.strip("\n"), *[""] * bool(links),
+                            *(f"[{number}] {link}" for number, link in enumerate(links, 1))])
 
 
 def selection_subject(

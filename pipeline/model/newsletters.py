@@ -81,7 +81,7 @@ class Digest:
     approved_at: datetime | None = None
     proofed_at: datetime | None = None    # when the preflight last looked at it
     findings: tuple[Mapping[str, str], ...] = ()   # what it found
-    audience: str = ""    # the schedule whose people it is for; "": everyone of the newsletter
+    audience: str = ""    # the schedule whose people it is for; "": everyone of the newsletter; or RECEIVED
     kind: str = ""        # ANNOUNCEMENT, or "" where it tells articles
 
     @property

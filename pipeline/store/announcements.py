@@ -18,9 +18,7 @@ from pipeline.store import deliveries as ledger
 from pipeline.store import digests as digest_rows
 from pipeline.store import meta
 from pipeline.store.schema import batches, deliveries, digests, newsletters, recipients
-from pipeline.store.subscribers import RECIPIENTS, Audience, audience_ids
-
-__all__ = ["ANNOUNCEMENT", "MANUAL", "add", "freeze", "latest_told", "reached", "still_waiting"]
+from pipeline.store.subscribers import RECEIVED, Audience, audience_ids
 
 
 def add(
@@ -34,16 +32,16 @@ def add(
     """
     # of two that say the same at once the second must see the first
     connection.execute(select(newsletters.c.id).where(newsletters.c.id == newsletter_id).with_for_update())
-    whom = f"{RECIPIENTS}{received.id}" if received is not None else ""
-    edits = Edits(subject=subject, introduction=words, to=whom).to_json()
+    whom = f"{RECEIVED}{received.id}" if received is not None else ""
+    edits = Edits(subject=subject, introduction=words).to_json()
     if not again:
-        _refuse_repeated(connection, newsletter_id, edits)
+        _refuse_repeated(connection, newsletter_id, whom, edits)
     try:
         with connection.begin_nested():
             digest_id = int(connection.execute(insert(digests).values(
                 newsletter_id=newsletter_id, schedule=MANUAL, nominal=digest.nominal, uid=token_hex(16),
                 status=DigestStatus.DRAFT, due_at=digest.due_at, kind=ANNOUNCEMENT, edits=edits, settings={}, notes=[],
-                audience=RECIPIENTS if received is not None else "", created_at=now,
+                audience=whom, created_at=now,
             ).returning(digests.c.id)).scalar_one())
     except IntegrityError as error:
         raise UsageError("announce", "another digest was made by hand in this very second", hint="try again") from error
@@ -78,9 +76,9 @@ def everyone(connection: Connection, newsletter_id: int) -> list[int]:
 
 
 def reached(connection: Connection, digest: Digest) -> list[int]:
-    """The subscriptions, ascending, of those whom a digest reached, or may have: sent, handed over, uncertain, and those
-    that were uncertain once and are sent again. Not those whose mail was refused, or came back: nothing is there to be
-    put right. Whoever left since then is in it, and is left out with that reason when the mails are made."""
+    """The subscriptions, ascending, of those whom a digest reached, or may have: sent, handed over, uncertain, and
+    those that were uncertain once and are sent again. Not those whose mail was refused, or came back: they have nothing
+    that could be put right. Whoever left since then is in it, and is left out with that reason."""
     again = and_(deliveries.c.covered, deliveries.c.attempts > 0, deliveries.c.state != DeliveryState.BOUNCED)
     certain = deliveries.c.state.in_([*sorted(COVERED), DeliveryState.HANDED])
     rows = connection.execute(
@@ -108,10 +106,10 @@ def latest_told(connection: Connection, newsletter: str) -> Digest | None:
     return digest_rows.digest_of(row) if row is not None else None
 
 
-def _refuse_repeated(connection: Connection, newsletter_id: int, edits: Mapping[str, Any]) -> None:
+def _refuse_repeated(connection: Connection, newsletter_id: int, whom: str, edits: Mapping[str, Any]) -> None:
     rows = connection.execute(
         digest_rows.query().where(digests.c.newsletter_id == newsletter_id, digests.c.kind == ANNOUNCEMENT,
-                                  digests.c.status != DigestStatus.CANCELLED)
+                                  digests.c.audience == whom, digests.c.status != DigestStatus.CANCELLED)
         .order_by(digests.c.id.desc()))
     for row in rows:
         if row.edits == edits:

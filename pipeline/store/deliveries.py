@@ -347,7 +347,7 @@ def _row(batch: Batch, one: Fill, now: datetime) -> dict[str, Any]:
         "selection_id": one.selection_id or None, "state": one.state, "reason": one.reason, "from_seq": one.from_seq,
         "cut_seq": one.cut_seq, "covered": one.covered, "changed_at": now,
         # whoever waited in the queue keeps their place in it, else a slow send would pass over the same people always
-        "due_at": min(batch.due_at, older.due_at) if older and waited else batch.due_at,
+        "due_at": one.due_at or (min(batch.due_at, older.due_at) if older and waited else batch.due_at),
         "attempts": older.attempts if older else 0, "first_tried_at": older.first_tried_at if older else None,
     }
 

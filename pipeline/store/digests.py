@@ -47,7 +47,7 @@ from pipeline.store.schema import (
     subscriptions,
     suppressions,
 )
-from pipeline.store.subscribers import RECIPIENTS, Audience, audience_query
+from pipeline.store.subscribers import RECEIVED, Audience, audience_query
 
 OPEN = (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
 """Digests that can still be changed."""
@@ -125,7 +125,8 @@ def facts(connection: Connection, digest_id: int) -> Row[Any]:
 
 def audience(row: Row[Any]) -> Audience:
     """Whom a frozen digest is for, of its row."""
-    return Audience(row.newsletter_id, row.audience, row.audience_seq, row.id if row.audience == RECIPIENTS else 0)
+    listed_for = row.id if row.audience.startswith(RECEIVED) else 0
+    return Audience(row.newsletter_id, row.audience, row.audience_seq, listed_for)
 
 
 def audience_reach(connection: Connection, audience: Audience) -> dict[Vantage, int]:

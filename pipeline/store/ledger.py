@@ -57,6 +57,14 @@ def each(connection: Connection, digest_id: int) -> list[Row[Any]]:
         .where(deliveries.c.digest_id == digest_id).order_by(deliveries.c.id)))
 
 
+def excluded(connection: Connection, digest_id: int, reason: str) -> set[int]:
+    """The subscriptions that were left out of a digest for a reason that begins so."""
+    return set(connection.execute(
+        select(deliveries.c.subscription_id)
+        .where(deliveries.c.digest_id == digest_id, deliveries.c.state == DeliveryState.EXCLUDED,
+               deliveries.c.reason.startswith(reason, autoescape=True))).scalars())
+
+
 def of_subscription(connection: Connection, subscription_id: int) -> list[Row[Any]]:
     """A person's deliveries, oldest first: rows with digest_id, schedule, nominal, state, reason, window, selection."""
     return list(connection.execute(

@@ -21,8 +21,8 @@ from pipeline.store.schema import (
     suppressions,
 )
 
-RECIPIENTS = "(recipients)"
-"""In the place of a schedule's slug: those who were written down for this one digest."""
+RECEIVED = "received:"
+"""In the place of a schedule's slug, with a digest's number behind it: those whom that one reached."""
 
 
 @dataclass(frozen=True, slots=True)
