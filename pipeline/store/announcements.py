@@ -44,7 +44,7 @@ def add(
                 audience=whom, created_at=now,
             ).returning(digests.c.id)).scalar_one())
     except IntegrityError as error:
-        raise UsageError("announce", "another digest was made by hand in this very second", hint="try again") from error
+        raise UsageError("announce", "another announcement was made in this very second", hint="try again") from error
     if received is not None:
         theirs = reached(connection, received)
         if theirs:

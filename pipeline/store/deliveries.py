@@ -186,7 +186,8 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     ids: list[int] = []
     active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(
         digests.c.kind.desc(), digests.c.due_at, digests.c.id)  # announcements before what waits
-    for digest_id in connection.execute(active).scalars().all():
+    order = {digest_id: place for place, digest_id in enumerate(connection.execute(active).scalars())}
+    for digest_id in order:
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
                 select(deliveries.c.id)
@@ -206,8 +207,9 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
         .join(batches, batches.c.id == deliveries.c.batch_id)
         .where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
     )
-    return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at, r.covered) for r in rows]
+    found = [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
+                     r.attempts, r.first_tried_at, r.due_at, r.covered) for r in rows]
+    return sorted(found, key=lambda one: order[one.digest_id])
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:
