@@ -61,7 +61,9 @@ class Claimed:
     attempts: int
     first_tried_at: datetime | None
     batch_due_at: datetime
+    expires_at: datetime | None
     covered: bool             # it was uncertain once already
+    lease: str                # of this very claim: what was given back and claimed again is another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +203,14 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.digest_id, deliveries.c.batch_id, deliveries.c.subscription_id,
                deliveries.c.selection_id, deliveries.c.attempts, deliveries.c.first_tried_at, deliveries.c.covered,
-               subscribers.c.address, subscriptions.c.confirmed_at, batches.c.due_at)
+               subscribers.c.address, subscriptions.c.confirmed_at, batches.c.due_at, batches.c.expires_at)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .join(batches, batches.c.id == deliveries.c.batch_id)
         .where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
     )
     found = [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                     r.attempts, r.first_tried_at, r.due_at, r.covered) for r in rows]
+                     r.attempts, r.first_tried_at, r.due_at, r.expires_at, r.covered, worker) for r in rows]
     return sorted(found, key=lambda one: order[one.digest_id])
 
 
@@ -258,6 +260,22 @@ def give_back(connection: Connection, worker: str, now: datetime) -> int:
     """Queue again what a worker claimed and never handed over; safe, because nothing of it has left."""
     return len(_shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
                       now=now, lease=""))
+
+
+def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> set[int]:
+    """Those of a lease's claimed deliveries that may still be handed over."""
+    if meta.get(connection, meta.OUTGOING_STOPPED):
+        return set()
+    sendable = select(digests.c.id).where(digests.c.status.in_(SENT_FROM))
+    return set(connection.execute(select(deliveries.c.id).where(
+        deliveries.c.id.in_(list(ids)), deliveries.c.state == DeliveryState.CLAIMED, deliveries.c.lease == worker,
+        deliveries.c.digest_id.in_(sendable))).scalars())
+
+
+def postpone(connection: Connection, delivery_id: int, worker: str, until: datetime, now: datetime) -> bool:
+    """Queue a claimed delivery again, for later: its destination takes nothing at the moment. No try is counted."""
+    mine = and_(deliveries.c.id == delivery_id, deliveries.c.lease == worker)
+    return bool(_shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, mine, now=now, lease="", due_at=until))
 
 
 def give_back_all(connection: Connection, digest_ids: Collection[int], now: datetime) -> int:
