@@ -172,8 +172,9 @@ def fill(connection: Connection, batch: Batch, fills: Sequence[Fill], now: datet
 
 def expire(connection: Connection, before: datetime, now: datetime) -> int:
     """Give up what should have gone before a moment and did not; the window is given back to the next digest."""
+    over = or_(batches.c.expires_at <= now, and_(batches.c.expires_at.is_(None), batches.c.due_at < before))
     late = deliveries.c.id.in_(
-        select(deliveries.c.id).join(batches, batches.c.id == deliveries.c.batch_id).where(batches.c.due_at < before))
+        select(deliveries.c.id).join(batches, batches.c.id == deliveries.c.batch_id).where(over))
     return sum(
         len(_shift(connection, state, DeliveryState.FAILED, late, now=now, lease="",
                    reason="expired: it could not be sent in time"))
