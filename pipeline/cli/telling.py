@@ -171,6 +171,8 @@ def described(app: App, digest: Digest) -> str:
         number = sum(1 for line in proof.lines if line.place)
         return (f"{name}: {digest.status}, {plural(number, 'article')} for {plural(proof.people, 'person', 'people')}; "
                 f"`broadsheet digests show {digest.name}` shows it")
+    if digest.announces:
+        return f"{name}: for {plural(digest.selected, 'person', 'people')}"
     with app.store.read() as connection:
         number = sum(how.fresh for _, how in digests.frozen_articles(connection, digest.id))
     return f"{name}: {plural(number, 'article')} for {plural(digest.selected, 'person', 'people')}"
