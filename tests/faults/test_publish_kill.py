@@ -80,7 +80,7 @@ def test_every_file_is_old_or_new_wherever_a_build_is_killed(press_of: PressOf, 
         assert press.files() == right
         assert lost(press.files(), press.folder) == []
     press.mend()
-    tell("kill -9 of a build of feeds", {"points": landed.total(), **landed, "broken files": 0})
+    tell("kill -9 of a build of feeds", {"points": landed.total(), "found": landed, "broken files": 0})
     assert landed["among the files"] >= KILLS // 5, "too few kills landed where it matters"
 
 
@@ -130,7 +130,7 @@ def test_every_file_is_old_or_new_before_each_call_that_makes_it_last(
         assert lost(right, copy) == [], line
         shutil.rmtree(copy)
     tell("kill before the calls that make a build of feeds last",
-         {"points": landed.total(), "of": len(calls), **landed, "temporary files left and swept away": left})
+         {"points": landed.total(), "of": len(calls), "found": landed, "temporary files left and swept away": left})
     assert min(landed["among the files"], left) >= 3
 
 

@@ -72,8 +72,8 @@ class Sink:
     def __post_init__(self) -> None:
         self.log = self.folder / "sink.log"
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "sink.py"), str(self.log)], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "SINK_DELAY": str(self.delay_s)})
+            [sys.executable, str(HERE / "sink.py"), str(self.log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env={**os.environ, "SINK_DELAY": str(self.delay_s)})
         assert self._process.stdout
         self.port, questions = map(int, self._process.stdout.readline().split())
         self._questions = socket.create_connection(("127.0.0.1", questions))
@@ -105,10 +105,7 @@ class Sink:
 
     def close(self) -> None:
         self._questions.close()
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        self._process.communicate()    # it ends with its standard input
 
     def _ask(self, question: str) -> None:
         self._questions.settimeout(30)
@@ -333,9 +330,7 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
     made: dict[object, Stand] = {}
 
     def make(people: Sequence[str], keys: str = MORE, *, delay_s: float = 0.0) -> Stand:
-        called = (tuple(people), keys, delay_s)
-        made[called] = made.get(called) or build(people, keys, delay_s)
-        return made[called]
+        return made.get((tuple(people), keys, delay_s)) or build(people, keys, delay_s)
 
     def build(people: Sequence[str], keys: str, delay_s: float) -> Stand:
         place = tmp_place / f"stand{len(made)}"
@@ -343,7 +338,7 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
         sink = Sink(place, delay_s)
         folder = place / "site"
         (folder / "config.toml").write_text(CONFIG.replace("PORT", str(sink.port)) + keys)
-        stand = Stand(folder, list(people), sink, Ready(), Ready())
+        stand = made[tuple(people), keys, delay_s] = Stand(folder, list(people), sink, Ready(), Ready())
         prepare(folder, people)
         trial = stand.fresh()
         ended = stand.victim.run(trial, modules=True)

@@ -56,5 +56,5 @@ def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> 
         counts["uncertain"] += found.count("uncertain")
         stand.done(folder)
     tell("asleep past the lease while another takes over",
-         {"points": at.total(), **at, **counts, "twice": 0, "lost": 0, "what they held": dict(held)})
+         {"points": at.total(), "at": at, **counts, "twice": 0, "lost": 0, "what they held": held})
     assert min(held["claimed"], held["handed"], held["sent"]) > 0, held

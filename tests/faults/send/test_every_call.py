@@ -29,15 +29,17 @@ SENDING = ("sendto", "sendmsg", "sendmmsg")
 WRITING = ("write", "writev", "pwrite64", "pwritev", "fdatasync", "fsync")
 
 MARKED_BEFORE = """
-import pipeline.store.deliveries as d
+import pipeline.store.handing as h
 from pipeline.model.deliveries import DeliveryState, Outcome
-real = d.hand_over
-def hand_over(connection, ids, worker, now, **more):
-    mine = real(connection, ids, worker, now, **more)
-    for one in mine:
-        d.record(connection, one, worker, Outcome(DeliveryState.SENT, "marked before it was sent"), now)
-    return mine
-d.hand_over = hand_over
+from pipeline.store import deliveries
+real = h.commit_group
+def commit_group(connection, answered, following, now, **more):
+    going, counted = real(connection, answered, following, now, **more)
+    for one in following:
+        if one.id in going:
+            deliveries.record(connection, one.id, one.lease, Outcome(DeliveryState.SENT, "as good as sent"), now)
+    return going, counted
+h.commit_group = commit_group
 """
 
 RETRIED_AFTER = """
@@ -153,7 +155,7 @@ class Sweep:
 
     def report(self, tell: Callable[[str, Any], None], what: str = "") -> None:
         tell(f"{what}{self.fault} at {'each' if self.step == 1 else 'some'} of the calls",
-             {"points": self.points, **self.at, "twice": self.twice, "lost": self.lost, "uncertain": self.uncertain,
+             {"points": self.points, "at": self.at, "twice": self.twice, "lost": self.lost, "uncertain": self.uncertain,
               "most uncertain at once": self.most})
 
     def _count(self, number: int, trial: Trial) -> None:

@@ -27,12 +27,12 @@ PEOPLE = [f"reader{n}@example.org" for n in range(20)]
 CALLS = ("write", "sendto", "sendmsg", "recvfrom", "fdatasync")
 
 NO_FENCE = """
-import pipeline.store.deliveries as d
-real = d.hand_over
-def hand_over(connection, ids, worker, now, **more):
-    real(connection, ids, worker, now, **more)
-    return set(ids)
-d.hand_over = hand_over
+import pipeline.store.handing as h
+real = h.commit_group
+def commit_group(connection, answered, following, now, **more):
+    _, counted = real(connection, answered, following, now, **more)
+    return {one.id for one in following}, counted
+h.commit_group = commit_group
 """
 
 
@@ -65,7 +65,7 @@ class Race:
 
     def told(self) -> dict[str, Any]:
         return {"points": self.points, "left": self.were.total(), "mailed all the same": len(self.mailed),
-                "what they were": dict(self.were), "had to wait for a transaction": self.later}
+                "what they were": self.were, "had to wait for a transaction": self.later}
 
     def run(self, first: int, stride: int) -> None:
         draw = random.Random(first)

@@ -67,7 +67,7 @@ def test_a_thousand_kills(stand: Any, tell: Callable[[str, Any], None]) -> None:
     stand.finish(folder)
     verdict = stand.verdict(folder)
     tell("kill -9 at random moments of one long send",
-         {"points": killed, **landed, "people": len(PEOPLE), "sent": verdict.count("sent"),
+         {"points": killed, "found": landed, "people": len(PEOPLE), "sent": verdict.count("sent"),
           "twice": len(verdict.twice), "lost": len(verdict.lost), "uncertain": verdict.count("uncertain")})
     assert verdict.faultless, (verdict.twice, verdict.lost, verdict.wrong)
     assert verdict.count("uncertain") <= CONNECTIONS * killed
