@@ -259,8 +259,9 @@ def tell(record_property: Callable[[str, object], None]) -> Callable[[str, Any],
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
+    texts = [text for one in reports if one.when == "call" for name, text in one.user_properties if name == SUMMARY]
     told: dict[str, Any] = {}
-    for text in [text for one in reports if one.when == "call" for name, text in one.user_properties if name == SUMMARY]:
+    for text in texts:
         what, figures = json.loads(text)
         told[what] = added(told.get(what, {}), figures) if isinstance(figures, dict) else figures
     if told:

@@ -95,7 +95,8 @@ def test_kill_anywhere_and_run_again(fresh: Path, tell: Callable[[str, Any], Non
             audit = broadsheet(folder, "audit", "latest", "--json")
             assert audit.returncode == 0, audit.stdout + audit.stderr
             assert json.loads(audit.stdout)["holds"] is True
-    tell("kill -9 of `once`, by Maildir", {"points": landed.total(), "trials": KILLS, "found": landed, "twice": 0, "lost": 0})
+    tell("kill -9 of `once`, by Maildir",
+         {"points": landed.total(), "trials": KILLS, "found": landed, "twice": 0, "lost": 0})
     assert landed["while mail went out"] >= KILLS // 10, "too few kills landed where it matters"
 
 

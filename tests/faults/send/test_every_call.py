@@ -76,7 +76,7 @@ def test_a_disk_that_stays_full(stand: Any, tell: Callable[[str, Any], None]) ->
 
 
 def test_control_marked_before_it_is_sent(stand: Any, tell: Callable[[str, Any], None]) -> None:
-    sweep = Sweep(stand, SENDING, "KILL", min(STEP, 5), prelude=MARKED_BEFORE)
+    sweep = Sweep(stand, SENDING, "KILL", min(STEP, 10), prelude=MARKED_BEFORE)
     for _ in sweep.trials():
         pass
     sweep.report(tell, "control, marked before it is sent: ")
