@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import articles, ledger, people, sending, service, setup, sources, stages
+from pipeline.cli import articles, auditing, ledger, people, sending, service, setup, sources, stages
 from pipeline.cli.terminal import FAILED, Setting, Terminal, leave
 from pipeline.errors import BroadsheetError
 
@@ -29,7 +29,7 @@ SECTIONS = {
     "Before it goes out": ("next", "preview", "send-test", "templates"),
     "Where articles come from": ("sources",),
     "By hand": ("collect", "publish", "compose", "deliver", "stop", "go"),
-    "What happened": ("audit", "digests", "runs", "why", "articles"),
+    "What happened": ("audit", "resolve", "digests", "runs", "why", "articles"),
     "People and the database": ("subscribers", "migrate"),
 }
 
@@ -88,7 +88,7 @@ app = typer.Typer(
            "3 done but some sources, feeds or people failed.",
 )
 
-for group in (setup, service, sources, stages, sending, ledger, articles, people):
+for group in (setup, service, sources, stages, sending, auditing, ledger, articles, people):
     group.register(app)
 
 
