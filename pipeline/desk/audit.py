@@ -96,16 +96,18 @@ def told(states: Mapping[DeliveryState, int], reasons: Sequence[Reason]) -> list
 
 
 def people(app: App, digest: Digest, states: Collection[DeliveryState] = ()) -> Iterator[Person]:
-    """Everyone of a digest, or those in these states, however many: they are never all in memory."""
-    after = 0
-    while True:
-        with app.store.read() as connection:
-            page = ledger.each(connection, digest.id, states=states, after=after, limit=PAGE)
-        for row in page:
-            yield Person(row.address, DeliveryState(row.state), row.reason, row.code, row.attempts, row.changed_at)
-        if len(page) < PAGE:
-            return
-        after = page[-1].id
+    """Everyone of a digest, or those in these states, however many: they are never all in memory. State after state, in
+    the order of the identity."""
+    for state in sorted(states or DeliveryState, key=_order):
+        after: ledger.Place | None = None
+        while True:
+            with app.store.read() as connection:
+                page = ledger.page(connection, digest.id, state, after, PAGE)
+            for row in page:
+                yield Person(row.address, DeliveryState(row.state), row.reason, row.code, row.attempts, row.changed_at)
+            if len(page) < PAGE:
+                break
+            after = (page[-1].due_at, page[-1].id)
 
 
 def identity_line(counts: Counts) -> str:
@@ -122,9 +124,11 @@ def identity_line(counts: Counts) -> str:
 
 def in_order(reasons: Sequence[Reason]) -> list[Reason]:
     """Reasons in the order in which the identity names the states, the commonest first."""
-    order = list(DeliveryState)
-    order.sort(key=lambda s: _ORDER.index(s) if s in _ORDER else len(_ORDER))
-    return sorted(reasons, key=lambda r: (order.index(r.state), -r.number, r.reason))
+    return sorted(reasons, key=lambda r: (_order(r.state), -r.number, r.reason))
+
+
+def _order(state: DeliveryState) -> int:
+    return _ORDER.index(state) if state in _ORDER else len(_ORDER) + list(DeliveryState).index(state)
 
 
 def _latest(connection: Connection, newsletter: str) -> Digest | None:

@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.store import Connection, settling
+from pipeline.store.ledger import Place
 from pipeline.store.moving import LASTS
 from pipeline.store.settling import Unsettled
 
@@ -56,21 +57,22 @@ def resolve(
     if how == "resend" and digest.status not in SENT_FROM:
         raise UsageError(f"digest {digest.newsletter}/{digest.name}", f"is {digest.status}: nothing of it goes out")
     keys = {read_address(address)[1] for address in addresses}
-    done, after = Resolved(), 0
+    done = Resolved()
+    after: Place | None = None
     while True:
         if dry:
             with app.store.read() as connection:
-                page = settling.unsettled(connection, digest.id, [wanted], after=after, limit=AT_ONCE,
+                page = settling.unsettled(connection, digest.id, wanted, after=after, limit=AT_ONCE,
                                           address_keys=keys)
             done.number += len(_chosen(page, how, done, named=bool(keys)))
         else:
             with app.store.write() as connection:
-                page = settling.unsettled(connection, digest.id, [wanted], after=after, limit=AT_ONCE,
+                page = settling.unsettled(connection, digest.id, wanted, after=after, limit=AT_ONCE,
                                           address_keys=keys, lock=True)
                 done.number += _settle(connection, digest, how, _chosen(page, how, done, named=bool(keys)), app.now())
         if len(page) < AT_ONCE:
             return done
-        after = page[-1].id
+        after = (page[-1].due_at, page[-1].id)
 
 
 def why_not_again(one: Unsettled) -> str:

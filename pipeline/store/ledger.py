@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, select
+from sqlalchemy import Connection, Row, Select, and_, func, literal, select, true
 
 from pipeline.model.deliveries import LIVE, Counts, DeliveryState
 from pipeline.store.digests import covered_until
 from pipeline.store.schema import batches, deliveries, digests, newsletters, subscribers, subscriptions
 from pipeline.store.subscribers import Audience, count_audience
+
+Place = tuple[datetime, int]
+"""Of a delivery among those of its digest and state: when it is due, and its id."""
 
 MOST = 20
 """Reasons of one state that are told apart."""
@@ -60,22 +63,40 @@ def reasons(connection: Connection, digest_id: int, most: int = MOST) -> list[Ro
         .order_by(ranked.c.state, ranked.c.reason)))
 
 
-def each(
-    connection: Connection, digest_id: int, *, states: Collection[DeliveryState] = (), after: int = 0,
-    limit: int | None = None,
+def each(connection: Connection, digest_id: int) -> list[Row[Any]]:
+    """Everyone of a digest: rows as `page` gives them."""
+    return list(connection.execute(_each(digest_id).order_by(deliveries.c.id)))
+
+
+def page(
+    connection: Connection, digest_id: int, state: DeliveryState, after: Place | None, limit: int
 ) -> list[Row[Any]]:
-    """Those of a digest (in these states; none: all) whose delivery's id is greater than `after`: rows with id,
-    address, state, reason, code, attempts, from_seq, cut_seq, changed_at, subscription_id."""
-    found = (
+    """Those of a digest in a state, the next `limit` after a place: rows with id, address, state, reason, code,
+    attempts, from_seq, cut_seq, due_at, changed_at, subscription_id."""
+    return following(connection, _each(digest_id).where(deliveries.c.state == state), after, limit)
+
+
+def following(connection: Connection, found: Select[Any], after: Place | None, limit: int) -> list[Row[Any]]:
+    """The next `limit` deliveries of a digest in one state, in the order in which an index has them. Two questions,
+    each of which the index answers: of one, SQLite would read everything that was due at that moment."""
+    here = [true()] if after is None else [and_(deliveries.c.due_at == after[0], deliveries.c.id > after[1]),
+                                           deliveries.c.due_at > after[0]]
+    rows: list[Row[Any]] = []
+    for condition in here:
+        if len(rows) < limit:
+            rows += connection.execute(found.where(condition).order_by(deliveries.c.due_at, deliveries.c.id)
+                                       .limit(limit - len(rows))).all()
+    return rows
+
+
+def _each(digest_id: int) -> Select[Any]:
+    return (
         select(deliveries.c.id, subscribers.c.address, deliveries.c.state, deliveries.c.reason, deliveries.c.code,
-               deliveries.c.attempts, deliveries.c.from_seq, deliveries.c.cut_seq, deliveries.c.changed_at,
-               deliveries.c.subscription_id)
+               deliveries.c.attempts, deliveries.c.from_seq, deliveries.c.cut_seq, deliveries.c.due_at,
+               deliveries.c.changed_at, deliveries.c.subscription_id)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .where(deliveries.c.digest_id == digest_id, deliveries.c.id > after))
-    if states:
-        found = found.where(deliveries.c.state.in_(sorted(states)))
-    return list(connection.execute(found.order_by(deliveries.c.id).limit(limit)))
+        .where(deliveries.c.digest_id == digest_id))
 
 
 def settled_by_hand(connection: Connection, digest_id: int) -> int:

@@ -13,6 +13,7 @@ from pipeline.model.newsletters import DigestStatus
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.store.chunks import chunks
 from pipeline.store.digests import covered_until
+from pipeline.store.ledger import Place, following
 from pipeline.store.schema import batches, deliveries, digests, subscribers, subscriptions, suppressions
 
 LEFT = "maybe delivered; left so by the operator"
@@ -24,6 +25,7 @@ class Unsettled:
     """One delivery that may be sent again, with what decides whether it is."""
 
     id: int
+    due_at: datetime
     address: str
     state: DeliveryState
     reason: str
@@ -36,20 +38,20 @@ class Unsettled:
 
 
 def unsettled(
-    connection: Connection, digest_id: int, states: Collection[DeliveryState], *, after: int = 0, limit: int = 500,
+    connection: Connection, digest_id: int, state: DeliveryState, *, after: Place | None = None, limit: int = 500,
     address_keys: Collection[str] = (), lock: bool = False,
 ) -> list[Unsettled]:
-    """Those of a digest in these states whose id is greater than `after`; with `address_keys` only theirs. `lock`: so
-    that nobody leaves, and no other digest is filled for them, before this transaction ends."""
-    here = [deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(states)), deliveries.c.id > after]
+    """Those of a digest in a state, the next `limit` after a place; with `address_keys` only theirs. `lock`: so that
+    nobody leaves, and no other digest is filled for them, before this transaction ends."""
+    here = [deliveries.c.digest_id == digest_id, deliveries.c.state == state]
     if address_keys:
         here.append(subscribers.c.address_key.in_(sorted(address_keys)))
     who = (
-        select(deliveries.c.id, deliveries.c.subscription_id)
+        select(deliveries.c.id, deliveries.c.subscription_id, deliveries.c.due_at)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .where(*here).order_by(deliveries.c.id).limit(limit))
-    found = connection.execute(who).all()
+        .where(*here))
+    found = following(connection, who, after, limit)
     if lock:
         for part in chunks(sorted(row.subscription_id for row in found)):
             connection.execute(select(subscriptions.c.id).where(subscriptions.c.id.in_(part))
@@ -61,14 +63,16 @@ def unsettled(
     for part in chunks(row.id for row in found):
         rows = connection.execute(
             select(deliveries.c.id, subscribers.c.address, deliveries.c.state, deliveries.c.reason, deliveries.c.lease,
-                   deliveries.c.covered, deliveries.c.from_seq, subscriptions.c.status, covered_until().label("until"),
+                   deliveries.c.covered, deliveries.c.from_seq, deliveries.c.due_at, subscriptions.c.status,
+                   covered_until().label("until"),
                    suppressions.c.reason.label("suppressed"), live.label("live"))
             .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
             .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
             .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key)
-            .where(deliveries.c.id.in_(part), deliveries.c.state.in_(sorted(states))).order_by(deliveries.c.id))
+            .where(deliveries.c.id.in_(part), deliveries.c.state == state)
+            .order_by(deliveries.c.due_at, deliveries.c.id))
         told += [Unsettled(
-            row.id, row.address, DeliveryState(row.state), row.reason, row.lease != "",
+            row.id, row.due_at, row.address, DeliveryState(row.state), row.reason, row.lease != "",
             row.status == SubscriptionStatus.CONFIRMED, row.suppressed or ("" if row.suppressed is None else "yes"),
             row.covered, row.until > row.from_seq, bool(row.live)) for row in rows]
     return told

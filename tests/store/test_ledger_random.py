@@ -64,7 +64,8 @@ def play(book, step: str, who: int, what: int, before: dict[int, dict]) -> None:
                 deliveries.resend(connection, held[0]["id"], book.now)
             elif step in ("again", "leave it") and known:
                 digest = known[who % len(known)]
-                found = settling.unsettled(connection, digest, (S.UNCERTAIN, S.FAILED, S.BOUNCED), lock=True)
+                found = [one for state in (S.UNCERTAIN, S.FAILED, S.BOUNCED)
+                         for one in settling.unsettled(connection, digest, state, lock=True)]
                 if step == "leave it":
                     settling.leave(connection, [one.id for one in found], book.now)
                 elif digests.get(connection, digest).status in SENT_FROM:

@@ -27,7 +27,7 @@ def over(book, state: DeliveryState, reason: str = "", **values: object) -> tupl
 def again(book, digest: int) -> list[str]:
     """Send it again to whom it may be sent; why not to the others."""
     with book.store.write() as connection:
-        found = settling.unsettled(connection, digest, STATES, lock=True)
+        found = [one for state in STATES for one in settling.unsettled(connection, digest, state, lock=True)]
         reasons = [why_not_again(one) for one in found]
         settling.again(connection, digest, [one.id for one in found if not why_not_again(one)], book.now,
                        book.now + timedelta(hours=1))
@@ -142,7 +142,7 @@ def test_left_as_they_are(book) -> None:
         assert settling.leave(connection, [delivery], book.now) == 1
         assert settling.leave(connection, [delivery], book.now) == 0
         assert (settling.still_open(connection), ledger.settled_by_hand(connection, digest)) == (0, 1)
-        assert not settling.unsettled(connection, digest, [S.UNCERTAIN])[0].open
+        assert not settling.unsettled(connection, digest, S.UNCERTAIN)[0].open
         assert not deliveries.record(connection, delivery, "w.1", Outcome(S.SENT), book.now)
     assert (book.row(delivery)["state"], book.row(delivery)["covered"]) == ("uncertain", True)
     book.check()
