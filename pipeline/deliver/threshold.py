@@ -42,7 +42,8 @@ def check_threshold(store: Store, config: Config, digest_id: int, now: datetime)
         name = f"{digest.newsletter}/{digest.name}"
         tell_operator(database, config, f"{name} is paused", "\n".join([
             f"{name} is paused: {reason}.", "",
-            "Nothing more of it goes out. To see who got it, and what was answered:", f"  broadsheet audit {digest.name}", "To let it go on, or end it:",
+            "Nothing more of it goes out. To see who got it, and what was answered:",
+            f"  broadsheet audit {digest.name}", "To let it go on, or end it:",
             f"  broadsheet digests approve {digest.name}", f"  broadsheet digests cancel {digest.name}"]),
             now, dedupe=f"stop_at:{digest_id}")
     return reason
