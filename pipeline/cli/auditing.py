@@ -40,6 +40,7 @@ def audit(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Of notices, how many.")] = 50,
 ) -> None:
     """Who got a digest, who did not, and why. The delivery ledger, with everybody accounted for."""
+    from pipeline.cli.announcing import left_out
     from pipeline.desk.audit import audit as read
     from pipeline.desk.audit import people as everyone
 
@@ -57,7 +58,7 @@ def audit(
         if listed:
             terminal.line()
             _list(terminal, everyone(app, found.digest, states), app.config.site.timezone)
-        for text in found.notes:
+        for text in [*found.notes, *left_out(found)]:
             terminal.note(f"  {text}")
         for text in found.faults:
             terminal.problem(text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
 
 from pipeline.model.deliveries import (
     COVERED,
@@ -104,7 +104,7 @@ def unfilled(connection: Connection, now: datetime, limit: int = 100) -> list[Ba
     query = (
         select(batches).join(digests, digests.c.id == batches.c.digest_id)
         .where(batches.c.filled_at.is_(None), batches.c.due_at <= now, digests.c.status.in_(FILLED))
-        .order_by(batches.c.due_at, batches.c.id).limit(limit)
+        .order_by(digests.c.kind.desc(), batches.c.due_at, batches.c.id).limit(limit)  # announcements first
     )
     return [Batch(r.id, r.digest_id, r.due_at, r.first_id, r.last_id, r.selected) for r in connection.execute(query)]
 
@@ -184,13 +184,16 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
         return []
     ids: set[int] = set()
     expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
-    active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(digests.c.due_at, digests.c.id)
-    for digest_id in connection.execute(active).scalars().all():
+    active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(
+        digests.c.kind.desc(), digests.c.due_at, digests.c.id)  # announcements before what waits
+    order = {digest_id: place for place, digest_id in enumerate(connection.execute(active).scalars())}
+    for digest_id in order:
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
                 select(deliveries.c.id)
-                .where(deliveries.c.digest_id == digest_id, deliveries.c.state == state, deliveries.c.due_at <= now,
-                       ~expired)
+                .where(deliveries.c.digest_id == digest_id, deliveries.c.due_at <= now, ~expired,
+                       # written out: a partial index serves no question that it can't read beforehand
+                       deliveries.c.state == literal(str(state), literal_execute=True))
                 .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
                 .with_for_update(skip_locked=True)
             ).scalars().all()
@@ -210,10 +213,10 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     ).all()
     gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
     out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
-    return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered,
-                    worker)
-            for r in rows if r.id not in out]
+    found = [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
+                     r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered, worker)
+             for r in rows if r.id not in out]
+    return sorted(found, key=lambda one: order[one.digest_id])
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:
@@ -351,6 +354,16 @@ def exclude_digest(connection: Connection, digest_id: int, reason: str, now: dat
     return exclude(connection, deliveries.c.digest_id == digest_id, reason, now)
 
 
+def came_back(connection: Connection, delivery_id: int, target: DeliveryState, reason: str, now: datetime) -> bool:
+    """Record that a message did not arrive after all. Its window stays covered: who forwards to two places may have
+    read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
+    for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
+        if target in MOVES[source] and shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
+                                             lease="", reason=reason, covered=True):
+            return True
+    return False
+
+
 def waiting(connection: Connection, digest_id: int) -> bool:
     """Whether anyone of this digest still waits, be it in a batch without rows."""
     open_batch = exists().where(batches.c.digest_id == digest_id, or_(
@@ -367,6 +380,6 @@ def _row(batch: Batch, one: Fill, now: datetime) -> dict[str, Any]:
         "selection_id": one.selection_id or None, "state": one.state, "reason": one.reason, "from_seq": one.from_seq,
         "cut_seq": one.cut_seq, "covered": one.covered, "changed_at": now,
         # whoever waited in the queue keeps their place in it, else a slow send would pass over the same people always
-        "due_at": min(batch.due_at, older.due_at) if older and waited else batch.due_at,
+        "due_at": one.due_at or (min(batch.due_at, older.due_at) if older and waited else batch.due_at),
         "attempts": older.attempts if older else 0, "first_tried_at": older.first_tried_at if older else None,
     }

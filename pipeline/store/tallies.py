@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from pipeline.model.deliveries import DeliveryState, Tally
+from pipeline.model.returns import ReturnKind
 from pipeline.store.schema import batches, deliveries, digests, returned
 
-COMPLAINT = "complaint"
 S = DeliveryState
 TRIED = (S.SENT, S.BOUNCED, S.FAILED, S.UNCERTAIN, S.DEFERRED)
 REFUSED = 500
@@ -29,7 +29,7 @@ def tally(connection: Connection, digest_id: int, *, rough: bool = False) -> Tal
     complaints = connection.execute(
         select(func.count(returned.c.delivery_id.distinct()))
         .join(deliveries, deliveries.c.id == returned.c.delivery_id)
-        .where(returned.c.kind == COMPLAINT, returned.c.at >= frozen_at, deliveries.c.digest_id == digest_id)
+        .where(returned.c.kind == ReturnKind.COMPLAINT, returned.c.at >= frozen_at, deliveries.c.digest_id == digest_id)
     ).scalar_one()
     # a refusal that comes back later was sent first
     return Tally(tried=sum(number.values()) - gave_up,
