@@ -185,7 +185,7 @@ def audience_query(audience: Audience, first_id: int = 0, last_id: int | None = 
 
 
 def count_audience(connection: Connection, audience: Audience) -> int:
-    return sum(1 for _ in audience_ids(connection, audience))
+    return int(connection.execute(select(func.count()).select_from(audience_query(audience).subquery())).scalar_one())
 
 
 def listed(connection: Connection, newsletter_id: int | None = None, limit: int | None = None) -> list[Subscription]:
