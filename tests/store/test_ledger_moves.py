@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from pipeline.errors import StoreError
 from pipeline.model.deliveries import MOVES, DeliveryState, Outcome
-from pipeline.store import deliveries
+from pipeline.store import deliveries, moving
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -25,11 +25,11 @@ def test_all_81_pairs(book) -> None:
         before = book.row(delivery)
         with book.store.write() as connection:
             if target in MOVES[source]:
-                moved = deliveries._shift(connection, source, target, rows.c.id == delivery, now=book.now)
+                moved = moving.shift(connection, source, target, rows.c.id == delivery, now=book.now)
                 assert moved == {delivery}
             else:
                 with pytest.raises(ValueError, match=f"no move from {source} to {target}"):
-                    deliveries._shift(connection, source, target, rows.c.id == delivery, now=book.now)
+                    moving.shift(connection, source, target, rows.c.id == delivery, now=book.now)
         assert book.row(delivery)["state"] == (target if target in MOVES[source] else source)
         if target not in MOVES[source]:
             assert book.row(delivery) == before
