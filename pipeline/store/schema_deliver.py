@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -37,7 +38,12 @@ batches = table(
           sqlite_where=text("filled_at IS NULL"), postgresql_where=text("filled_at IS NULL")),
 )
 
-_LIVE = "state IN ({}) AND NOT covered".format(", ".join(f"'{s.value}'" for s in sorted(LIVE)))
+_LIVE_STATES = "state IN ({})".format(", ".join(f"'{s.value}'" for s in sorted(LIVE)))
+_LIVE = f"{_LIVE_STATES} AND NOT covered"
+
+# SQLite uses a partial index only where a query says the index's own words: `covered = 1` or a bound value won't do
+IS_COVERED: TextClause = text("deliveries.covered")
+IS_LIVE: TextClause = text(f"deliveries.{_LIVE_STATES} AND NOT deliveries.covered")
 
 deliveries = table(
     "deliveries",
