@@ -19,6 +19,7 @@ from pipeline.store.migrate import migrate
 
 if TYPE_CHECKING:
     from pipeline.compose.pictures.gather import Darkroom
+    from pipeline.deliver.pace import Pace
     from pipeline.deliver.transport import Transport
     from pipeline.net.fetch import Fetcher, Limits
     from pipeline.publish.stage import Parts as Publishing
@@ -72,6 +73,13 @@ class App:
         from pipeline.deliver.choice import transport_for
 
         return transport_for(self.config)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How fast mail may go where; it remembers from one send to the next who asked for less."""
+        from pipeline.deliver.choice import pace_for
+
+        return pace_for(self.config)
 
     def darkroom(self) -> Darkroom:
         """What making pictures our own needs."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from pipeline.app import App
 from pipeline.compose.stage import fill_batches
+from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.collecting import collect_due, failing_sources
@@ -88,4 +89,6 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
-    return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent)
+    retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
+    return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
+                  retry_for=retry_for)

@@ -49,6 +49,7 @@ class Claimed:
     batch_due_at: datetime
     expires_at: datetime      # not sent by then it goes no more
     covered: bool             # it was uncertain once already
+    lease: str                # of this very claim: what was given back and claimed again is another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
     out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
     return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered)
+                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered, worker)
             for r in rows if r.id not in out]
 
 
@@ -156,6 +157,22 @@ def give_back(connection: Connection, worker: str, now: datetime) -> int:
     """Queue again what a worker claimed and never handed over; safe, because nothing of it has left."""
     return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
                      now=now, lease=""))
+
+
+def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> set[int]:
+    """Those of a lease's claimed deliveries that may still be handed over."""
+    if meta.get(connection, meta.OUTGOING_STOPPED):
+        return set()
+    sendable = select(digests.c.id).where(digests.c.status.in_(SENT_FROM))
+    return set(connection.execute(select(deliveries.c.id).where(
+        deliveries.c.id.in_(list(ids)), deliveries.c.state == DeliveryState.CLAIMED, deliveries.c.lease == worker,
+        deliveries.c.digest_id.in_(sendable))).scalars())
+
+
+def postpone(connection: Connection, delivery_id: int, worker: str, until: datetime, now: datetime) -> bool:
+    """Queue a claimed delivery again, for later: its destination takes nothing at the moment. No try is counted."""
+    mine = and_(deliveries.c.id == delivery_id, deliveries.c.lease == worker)
+    return bool(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, mine, now=now, lease="", due_at=until))
 
 
 def give_back_all(connection: Connection, digest_ids: Collection[int], now: datetime) -> int:

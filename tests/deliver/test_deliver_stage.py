@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 
 from pipeline.audience.subscriptions import unsubscribe
+from pipeline.deliver.lane import decide_resend
 from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.smtp import SmtpTransport
-from pipeline.deliver.stage import Outbox, decide_interrupted, decide_resend, recover
+from pipeline.deliver.stage import Outbox, decide_interrupted, recover
+from pipeline.deliver.transport import Way
 from pipeline.errors import StoreError, TransportError
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus
@@ -204,6 +206,10 @@ def test_a_transport_that_is_not_there_costs_nobody_a_try(composed, wire, send) 
     class Away:
         name = "away"
 
+        @property
+        def ways(self):
+            return [Way("away", self.open)]
+
         def open(self):
             raise TransportError("mail server x:25", "can't be reached")
 
@@ -236,7 +242,7 @@ def test_a_transport_that_goes_away_in_the_middle(composed, wire, send) -> None:
 def test_policy_stops_after_the_first(composed, wire, send) -> None:
     from pipeline.model.deliveries import Outcome
 
-    wire.commit = lambda: Outcome(S.FAILED, "554 5.7.1 no", 554, stop=True)
+    wire.commit = lambda _following: Outcome(S.FAILED, "554 5.7.1 no", 554, stop=True)
     done = send(composed, wire)
     assert done.stopped == "554 5.7.1 no"
     assert states(composed) == {ADA: "failed", BO: "queued", CY: "queued"}

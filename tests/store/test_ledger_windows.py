@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from pipeline.compose.fill import BEYOND, IN_FLIGHT, NEWER, NOTHING_LATER, NOTHING_NEW
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, ledger, subscribers
+from pipeline.store import deliveries, digests, ledger, subscribers, suppressions
 from pipeline.store.schema import batches
 from pipeline.store.schema import deliveries as rows
 
@@ -146,7 +146,7 @@ def test_whom_a_digest_selected_and_who_left_before_the_fill(book, when: str, re
     digest = book.freeze()
     if when == "suppressed":
         with book.store.write() as connection:
-            subscribers.suppress(connection, "ada@example.org", "asked", book.now)
+            suppressions.suppress(connection, "ada@example.org", "asked", book.now)
     else:
         book.leave("ada")
     book.fill()
@@ -161,7 +161,7 @@ def test_someone_who_was_suppressed_at_the_freeze_is_not_told_half(book) -> None
     book.join("ada")
     book.accept(3)
     with book.store.write() as connection:
-        subscribers.suppress(connection, "ada@example.org", "asked", book.now)
+        suppressions.suppress(connection, "ada@example.org", "asked", book.now)
     book.join("bo")
     book.accept()
     digest = book.freeze()
