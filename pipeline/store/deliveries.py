@@ -63,8 +63,6 @@ class Handed:
     covered: bool             # it was uncertain once already
 
 
-EXPIRED = "expired: it could not be sent in time"
-
 SENT_FROM = (DigestStatus.FROZEN, DigestStatus.SENDING)
 
 
@@ -233,32 +231,6 @@ def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: date
     here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
     ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
     return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(ids))
-
-
-def expire(connection: Connection, before: datetime, now: datetime, limit: int = 2000) -> int:
-    """Give up what did not go in time, at most `limit`: what its batch says, or, where that says nothing, of batches
-    that were due before `before`. The windows are given back to the next digest. Of a cancelled digest everything is
-    left out that came back after it was cancelled. Returns how many; call it until there are none.
-    """
-    unsent = batches.c.queued + batches.c.deferred > 0
-    over = or_(batches.c.expires_at <= now, and_(batches.c.expires_at.is_(None), batches.c.due_at < before))
-    number = 0
-    for digest_id in connection.execute(select(batches.c.digest_id).distinct().where(unsent, over)).scalars().all():
-        ended = select(batches.c.id).where(batches.c.digest_id == digest_id, over)
-        for state, last in ((DeliveryState.QUEUED, ""), (DeliveryState.DEFERRED, deliveries.c.reason)):
-            here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state == state,
-                        deliveries.c.batch_id.in_(ended))
-            ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.due_at, deliveries.c.id)
-                                     .limit(limit - number)).scalars().all()
-            reason = EXPIRED + "; the last answer was " + last if state is DeliveryState.DEFERRED else EXPIRED
-            for part in chunks(ids):
-                number += len(shift(connection, state, DeliveryState.FAILED, deliveries.c.id.in_(part), now=now,
-                                    lease="", reason=reason))
-    cancelled = select(digests.c.id, digests.c.reason).distinct().join(batches, batches.c.digest_id == digests.c.id)
-    for row in connection.execute(cancelled.where(digests.c.status == DigestStatus.CANCELLED, unsent)).all():
-        number += cancel_unsent(connection, row.id, f"cancelled: {row.reason or 'by the operator'}", now,
-                                max(0, limit - number))
-    return number
 
 
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:

@@ -11,8 +11,9 @@ from sqlalchemy import insert
 
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, meta, moving, subscribers
-from pipeline.store.schema import batches, suppressions
+from pipeline.store import deliveries, digests, meta, moving, subscribers, suppressions
+from pipeline.store.schema import batches
+from pipeline.store.schema import suppressions as table
 
 S = DeliveryState
 
@@ -177,7 +178,7 @@ def test_whoever_leaves_while_their_message_is_under_way_gets_no_second_try(crow
     row = crowd.delivery(crowd.digest, "reader2")
     with crowd.store.write() as connection:
         if how.startswith("suppressed"):
-            subscribers.suppress(connection, "reader2@example.org", "asked", crowd.now)
+            suppressions.suppress(connection, "reader2@example.org", "asked", crowd.now)
         elif how.startswith("cancelled"):
             assert digests.change(connection, crowd.digest, DigestStatus.CANCELLED, reason="by a test")
     if how == "unsubscribed":
@@ -196,7 +197,7 @@ def test_a_claim_looks_at_everyone_once_more(crowd) -> None:
     """Whatever let a row of theirs stand: who has left, or is suppressed, is never taken."""
     with crowd.store.write() as connection:
         subscribers.unsubscribe(connection, crowd.people["reader1"], crowd.now, "a test")   # and not its deliveries
-        connection.execute(insert(suppressions).values(address_key="reader2@example.org", reason="x", at=crowd.now))
+        connection.execute(insert(table).values(address_key="reader2@example.org", reason="x", at=crowd.now))
     gone = {crowd.delivery(crowd.digest, f"reader{n}")["id"] for n in (1, 2)}
     assert len(claim(crowd)) == 5
     assert {crowd.row(i)["reason"] for i in gone} == {"unsubscribed", "suppressed: x"}

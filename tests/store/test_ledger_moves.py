@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from pipeline.errors import StoreError
 from pipeline.model.deliveries import MOVES, DeliveryState, Outcome
-from pipeline.store import deliveries, filling, moving
+from pipeline.store import deliveries, expiring, filling, moving
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -66,7 +66,7 @@ OPERATIONS = {
     "cancel": (
         lambda c, d, b: deliveries.exclude_digest(c, b.row(d)["digest_id"], "cancelled", b.now),
         {S.QUEUED: S.EXCLUDED, S.CLAIMED: S.EXCLUDED, S.DEFERRED: S.EXCLUDED}),
-    "expire": (lambda c, _d, b: deliveries.expire(c, b.now + LATER, b.now), {S.QUEUED: S.FAILED, S.DEFERRED: S.FAILED}),
+    "expire": (lambda c, _d, b: expiring.expire(c, b.now + LATER), {S.QUEUED: S.FAILED, S.DEFERRED: S.FAILED}),
 }
 
 
