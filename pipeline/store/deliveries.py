@@ -21,7 +21,7 @@ from pipeline.model.deliveries import (
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.store import meta
-from pipeline.store.chunks import chunks
+from pipeline.store.chunks import among, chunks
 from pipeline.store.moving import LASTS, barred, exclude, late, leave_out, shift
 from pipeline.store.schema import (
     batches,
@@ -31,6 +31,7 @@ from pipeline.store.schema import (
     subscriptions,
     suppressions,
 )
+from pipeline.store.schema_deliver import IS_DUE, IS_HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,13 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
                 select(deliveries.c.id)
-                .where(deliveries.c.digest_id == digest_id, deliveries.c.state == state, deliveries.c.due_at <= now,
-                       ~expired)
+                .where(deliveries.c.digest_id == digest_id, IS_DUE, deliveries.c.state == state,
+                       deliveries.c.due_at <= now, ~expired)
                 .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
                 .with_for_update(skip_locked=True)
             ).scalars().all()
-            ids |= shift(connection, state, DeliveryState.CLAIMED, deliveries.c.id.in_(due), now=now, lease=worker)
+            ids |= shift(connection, state, DeliveryState.CLAIMED, among(connection, deliveries.c.id, due), now=now,
+                         lease=worker)
         if len(ids) >= limit:
             break
     rows = connection.execute(
@@ -99,7 +101,7 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key)
         .join(batches, batches.c.id == deliveries.c.batch_id)
-        .where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
+        .where(among(connection, deliveries.c.id, ids)).order_by(deliveries.c.id)
     ).all()
     gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
     out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
@@ -153,8 +155,8 @@ def record(
 
 def give_back(connection: Connection, worker: str, now: datetime) -> int:
     """Queue again what a worker claimed and never handed over; safe, because nothing of it has left."""
-    return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
-                     now=now, lease=""))
+    return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED,
+                     and_(IS_HELD, deliveries.c.lease == worker), now=now, lease=""))
 
 
 def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> set[int]:
@@ -186,7 +188,8 @@ def handed_by(connection: Connection, worker: str) -> list[Handed]:
                subscribers.c.address)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .where(deliveries.c.state == DeliveryState.HANDED, deliveries.c.lease == worker).order_by(deliveries.c.id))
+        .where(IS_HELD, deliveries.c.lease == worker, deliveries.c.state == DeliveryState.HANDED)
+        .order_by(deliveries.c.id))
     return [Handed(r.id, r.digest_id, r.subscription_id, r.address, r.covered) for r in rows]
 
 
@@ -194,7 +197,7 @@ def leases(connection: Connection, prefix: str) -> list[str]:
     """The leases that begin with `prefix` ("": all) and still hold something claimed or handed over."""
     return list(connection.execute(
         select(deliveries.c.lease).distinct()
-        .where(deliveries.c.lease.startswith(prefix, autoescape=True), deliveries.c.lease != "",
+        .where(deliveries.c.lease.startswith(prefix, autoescape=True), IS_HELD,
                deliveries.c.state.in_([DeliveryState.CLAIMED, DeliveryState.HANDED]))
         .order_by(deliveries.c.lease)).scalars())
 
@@ -228,9 +231,14 @@ def resend(connection: Connection, delivery_id: int, now: datetime) -> bool:
 
 def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: datetime, limit: int) -> int:
     """Leave out those of a cancelled digest to whom nothing has gone, at most `limit`; the number of them."""
-    here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
-    ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
-    return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(ids))
+    here = deliveries.c.digest_id == digest_id
+    held = deliveries.c.digest_id + 0 == digest_id   # + 0: SQLite would rather read the whole digest than what is held
+    ids: list[int] = []
+    for state in sorted(UNSENT):
+        where = and_(IS_HELD, held) if state is DeliveryState.CLAIMED else and_(IS_DUE, here)
+        ids += connection.execute(
+            select(deliveries.c.id).where(where, deliveries.c.state == state).limit(limit - len(ids))).scalars()
+    return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(sorted(ids)))
 
 
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:

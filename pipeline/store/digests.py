@@ -47,7 +47,6 @@ from pipeline.store.schema import (
     subscriptions,
     suppressions,
 )
-from pipeline.store.schema_deliver import IS_COVERED
 from pipeline.store.subscribers import RECEIVED, Audience, audience_query
 
 OPEN = (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
@@ -157,7 +156,7 @@ def last_covered() -> Any:
     """SQL: the last cut that a subscription's deliveries covered, 0 where they covered none."""
     return func.coalesce(
         select(func.max(deliveries.c.cut_seq))
-        .where(deliveries.c.subscription_id == subscriptions.c.id, IS_COVERED)
+        .where(deliveries.c.subscription_id == subscriptions.c.id, deliveries.c.covered)
         .correlate(subscriptions).scalar_subquery(),
         0,
     )
