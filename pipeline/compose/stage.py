@@ -18,6 +18,7 @@ from pipeline.compose.choose import Plan, choose
 from pipeline.compose.filling import BATCH, fill_due
 from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.press import Pressed, press
+from pipeline.compose.settings import with_mailto
 from pipeline.compose.window import decide_expiry
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
@@ -186,7 +187,7 @@ def _commit(
 ) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
-    plan, head = pressed.plan, pressed.head
+    plan, head = pressed.plan, with_mailto(connection, pressed.head, now)
     moved = digests.change(
         connection, digest.id, DigestStatus.FROZEN, version=digest.version, from_seq=plan.reach.from_seq,
         cut_seq=plan.reach.cut_seq, public_from_seq=plan.reach.public_from_seq, capped=plan.capped,

@@ -12,6 +12,7 @@ from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recove
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.collecting import collect_due, failing_sources
 from pipeline.jobs.report import UNWATCHED, Report, Watch
+from pipeline.jobs.returning import read_returns
 from pipeline.jobs.sends import compose_due, parts
 from pipeline.jobs.worker import Worker, bury_dead
 from pipeline.model.deliveries import DeliveryState
@@ -30,6 +31,8 @@ def cycle(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Report:
     report.problems += failing_sources(app, {poll.source for poll in report.polls if not poll.pages_only})
     watch.step("publishing")
     report.published = publish_all(app)
+    watch.step("reading what came back")
+    report.returned = read_returns(app)   # before anything is sent: who asked to leave gets no more
     watch.step("composing")
     compose_due(app, worker, report, watch)
     if report.digests:  # their pages are in the sitemap

@@ -251,6 +251,16 @@ def exclude_digest(connection: Connection, digest_id: int, reason: str, now: dat
     return exclude(connection, deliveries.c.digest_id == digest_id, reason, now)
 
 
+def came_back(connection: Connection, delivery_id: int, target: DeliveryState, reason: str, now: datetime) -> bool:
+    """Record that a message did not arrive after all. Its window stays covered: who forwards to two places may have
+    read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
+    for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
+        if target in MOVES[source] and shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
+                                             lease="", reason=reason, covered=True):
+            return True
+    return False
+
+
 def waiting(connection: Connection, digest_id: int) -> bool:
     """Whether anyone of this digest still waits, be it in a batch without rows."""
     open_batch = exists().where(batches.c.digest_id == digest_id, or_(

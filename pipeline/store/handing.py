@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.store import deliveries as ledger
-from pipeline.store import meta
 from pipeline.store.deliveries import Claimed
 
 S = DeliveryState
@@ -56,7 +55,7 @@ def commit_group(
         _expect(len(sent), dialect.many(_SENT, [
             (one.outcome.reason, one.outcome.code, dialect.now, one.claimed.id, one.claimed.lease) for one in sent]))
     going: set[int] = set()
-    if following and not meta.get(connection, meta.OUTGOING_STOPPED):
+    if following:
         rows = [(dialect.now, dialect.now, one.id, one.lease) for one in following]
         if one_by_one:
             going = {one.id for one, row in zip(following, rows, strict=True) if dialect.many(_HAND_OVER, [row])}
@@ -100,6 +99,7 @@ _HAND_OVER = """\
 UPDATE deliveries SET state = 'handed', attempts = attempts + 1, changed_at = ?,
     first_tried_at = coalesce(first_tried_at, ?)
 WHERE id = ? AND lease = ? AND state = 'claimed'
-    AND digest_id IN (SELECT id FROM digests WHERE status = 'sending' OR status = 'frozen')"""
+    AND digest_id IN (SELECT id FROM digests WHERE status = 'sending' OR status = 'frozen')
+    AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'outgoing_stopped' AND value <> '')"""
 
 _COUNT = "UPDATE batches SET claimed = claimed - ?, handed = handed + ?, sent = sent + ? WHERE id = ?"
