@@ -18,12 +18,14 @@ from pipeline.compose.choose import Plan, choose
 from pipeline.compose.filling import BATCH, fill_due
 from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.press import Pressed, press
+from pipeline.compose.selections import store_selections
 from pipeline.compose.settings import with_mailto
 from pipeline.compose.window import decide_expiry
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.drafts import HeldBy, SlotAction, decide_slot
 from pipeline.model.fragments import fragments
+from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.render.templates import Templates
@@ -33,6 +35,9 @@ from pipeline.store.filling import Part
 
 AGAIN = timedelta(minutes=5)
 """How long after a preflight that held a digest it is looked at again; an edit or an approval does not wait."""
+
+WORDED = 50
+"""Selections that are worded with the freeze, those of most people first."""
 
 TRIES = 3
 """How often a digest is rendered anew because something changed while it was being rendered."""
@@ -162,7 +167,7 @@ def _step(
         told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
         same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
         return same and _commit(
-            connection, digest, pressed, proofed, audience, now, _expiry(newsletter, digest, now))
+            connection, parts.templates, digest, pressed, proofed, audience, now, _expiry(newsletter, digest, now))
 
 
 def _just_looked_at(digest: Digest, now: datetime) -> bool:
@@ -182,8 +187,8 @@ def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) 
 
 
 def _commit(
-    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, audience: Sequence[Part],
-    now: datetime, expires_at: datetime,
+    connection: Connection, templates: Templates, digest: Digest, pressed: Pressed, proofed: Proofed,
+    audience: Sequence[Part], now: datetime, expires_at: datetime,
 ) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
@@ -199,9 +204,20 @@ def _commit(
         digests.store_content(
             connection, digest.id, plan.chosen, {lang: fragments(one) for lang, one in pressed.frozen.items()},
             scores=plan.scores, corrections=[correction for _, correction in plan.corrections])
+        _word(connection, templates, head, plan, digest.id)
         filling.add_batches(connection, digest.id, digest.due_at, audience, expires_at)
         drafts.pass_over(connection, digest, digest.name)
     return moved
+
+
+def _word(connection: Connection, templates: Templates, head: Letterhead, plan: Plan, digest_id: int) -> None:
+    """Word what most people will get, so that whoever fills and sends needs no templates. What is chosen for each is
+    decided later, by what is known then."""
+    most = sorted(plan.people, key=lambda who: (-plan.people[who], who))[:WORDED]
+    known = digests.languages(connection, digest_id)
+    expected = [(who.language if who.language in known else "", plan.selection(who)) for who in most]
+    articles = [article for article, _ in digests.frozen_articles(connection, digest_id)]
+    store_selections(connection, templates, head, digest_id, [one for one in expected if one[1].articles], articles)
 
 
 def _expiry(newsletter: Newsletter, digest: Digest, now: datetime) -> datetime:
