@@ -53,4 +53,4 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
     retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
     return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
-                  retry_for=retry_for)
+                  retry_for=retry_for, signers=app.signers())
