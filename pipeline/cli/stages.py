@@ -127,8 +127,8 @@ def deliver(context: typer.Context) -> None:
     """Send what is due now. New digests, and what was put off."""
     from pipeline.cli.progress import watching
     from pipeline.cli.telling import failures, stopped_reason
+    from pipeline.jobs.outgoing import deliver_due, recover_dead
     from pipeline.jobs.report import Report
-    from pipeline.jobs.steps import deliver_due, recover_dead
     from pipeline.jobs.worker import working
 
     terminal = here(context)

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pipeline.compose.filling import BATCH
 from pipeline.compose.freeze import Content, freeze
 from pipeline.compose.press import put
 from pipeline.compose.settings import letterhead, page_for
-from pipeline.compose.stage import BATCH, Parts
+from pipeline.compose.stage import Parts
 from pipeline.compose.warming import ends_at
 from pipeline.config import Config, Newsletter
 from pipeline.errors import TemplateError, UsageError

@@ -18,8 +18,8 @@ from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.warmup import WarmUp, day_of, left_of, same_time_on, spread
 from pipeline.store import Connection, allowances, digests
-from pipeline.store.deliveries import Batch
 from pipeline.store.engine import Store
+from pipeline.store.filling import Batch
 
 Turn = tuple[int, int]    # where somebody's window starts, and their subscription: the smallest is first
 
