@@ -16,7 +16,19 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import announcing, articles, ledger, people, sending, service, setup, sources, stages
+from pipeline.cli import (
+    announcing,
+    articles,
+    bounces,
+    doctor,
+    ledger,
+    people,
+    sending,
+    service,
+    setup,
+    sources,
+    stages,
+)
 from pipeline.cli.terminal import FAILED, Setting, Terminal, leave
 from pipeline.errors import BroadsheetError
 
@@ -25,11 +37,11 @@ DEBUG_ENV = "BROADSHEET_DEBUG"
 DEFAULT = "config.toml"
 
 SECTIONS = {
-    "To begin": ("init", "check", "run", "once"),
+    "To begin": ("init", "check", "doctor", "run", "once"),
     "Before it goes out": ("next", "preview", "send-test", "templates"),
     "Where articles come from": ("sources",),
     "By hand": ("collect", "publish", "compose", "deliver", "announce", "stop", "go"),
-    "What happened": ("audit", "digests", "runs", "why", "articles"),
+    "What happened": ("audit", "digests", "runs", "why", "articles", "bounces"),
     "People and the database": ("subscribers", "migrate"),
 }
 
@@ -88,7 +100,7 @@ app = typer.Typer(
            "3 done but some sources, feeds or people failed.",
 )
 
-for group in (setup, service, sources, stages, sending, announcing, ledger, articles, people):
+for group in (setup, doctor, service, sources, stages, sending, announcing, ledger, articles, people, bounces):
     group.register(app)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli import suppressing
 from pipeline.cli.terminal import FAILED, GOOD, PARTLY, here, leave, local, plural
 from pipeline.errors import UsageError
 
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group.command("import")(subscribers_import)
     group.command("export")(subscribers_export)
     group.command("remove")(subscribers_remove)
+    suppressing.register(group)
     app.add_typer(group, name="subscribers")
 
 

@@ -65,8 +65,7 @@ def freeze(
                          "nobody is subscribed")
     digest_rows.change(connection, digest_id, DigestStatus.FROZEN, selected=len(people), nonce=nonce,
                        settings=dict(settings), notes=list(notes), frozen_at=now)
-    ledger.add_batches(connection, digest_id, facts.due_at, people, batch)
-    connection.execute(update(batches).where(batches.c.digest_id == digest_id).values(expires_at=expires_at))
+    ledger.add_batches(connection, digest_id, facts.due_at, people, batch, expires_at)
 
 
 def everyone(connection: Connection, newsletter_id: int) -> list[int]:
