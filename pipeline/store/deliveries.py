@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
 
 from pipeline.model.deliveries import (
     COVERED,
@@ -191,8 +191,9 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
                 select(deliveries.c.id)
-                .where(deliveries.c.digest_id == digest_id, deliveries.c.state == state, deliveries.c.due_at <= now,
-                       ~expired)
+                .where(deliveries.c.digest_id == digest_id, deliveries.c.due_at <= now, ~expired,
+                       # written out: a partial index serves no question that it can't read beforehand
+                       deliveries.c.state == literal(str(state), literal_execute=True))
                 .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
                 .with_for_update(skip_locked=True)
             ).scalars().all()
