@@ -11,6 +11,7 @@ from pipeline.audience.returns.counted import Ingested
 from pipeline.cli.terminal import GOOD, Terminal, plural
 from pipeline.collect.accept import Poll
 from pipeline.desk.review import look
+from pipeline.desk.warming import warm_up_line
 from pipeline.jobs.report import Report
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.returns import ReturnKind
@@ -78,6 +79,8 @@ def tell_report(terminal: Terminal, app: App, report: Report) -> bool:
         terminal.line(NOTHING_NEW)
     for text in notes(report):
         terminal.note(f"  {text}")
+    if report.digests and (warming := warm_up_line(app)):
+        terminal.note(f"  {warming}")
     if stopped:
         terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
     found = failures(report, stopped)
