@@ -91,6 +91,7 @@ def compose(
 ) -> None:
     """Make a digest by hand, now, whatever the clock says."""
     from pipeline.cli.telling import described
+    from pipeline.desk.warming import warm_up_line
     from pipeline.jobs.sends import compose_now
     from pipeline.model.newsletters import DigestStatus
 
@@ -117,6 +118,8 @@ def compose(
             return
         digest = compose_now(app, chosen, schedule)
         terminal.line(described(app, digest))
+        if digest.status is DigestStatus.FROZEN and (warming := warm_up_line(app)):
+            terminal.note(f"  {warming}")
         terminal.result({"digest": digest})
     if digest.status is DigestStatus.SKIPPED:
         terminal.next(f"`broadsheet compose {newsletter} --dry-run` says what a digest would hold.")
