@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline.audience.returns.decide import History, Limits, decide
+from pipeline.jobs.outgoing import deliver_due
 from pipeline.jobs.report import Report as Cycle
 from pipeline.jobs.sends import compose_due
-from pipeline.jobs.steps import deliver_due
 from pipeline.jobs.worker import working
 from pipeline.mail import marks
 from pipeline.mail.tokens import UNSUBSCRIBE
