@@ -45,7 +45,7 @@ def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> 
         else:
             at[call] += 1
             held.update(set(stand.states(folder).values()))
-            stand.finish(folder, later_s=PAST_THE_LEASE_S)
+            stand.finish(folder, later_s=PAST_THE_LEASE_S, by=stand.second)
             stand.victim.wake()
             woke = stand.victim.end()
             assert "Traceback" not in woke.out, woke.out

@@ -100,12 +100,12 @@ def test_control_retried_after_the_dot(stand: Any, tell: Callable[[str, Any], No
 def test_control_the_audit_finds(stand: Any, what: list[str], tell: Callable[[str, Any], None]) -> None:
     folder = stand.fresh()
     stand.finish(folder)
-    assert stand.second.run(folder, "audit", "--json").status == 0
+    assert stand.victim.run(folder, "audit", "--json", "--recount").status == 0
     with closing(sqlite3.connect(folder / "broadsheet.db")) as rows:
         for statement in what:
             rows.execute(statement)
         rows.commit()
-    ended = stand.second.run(folder, "audit", "--json")
+    ended = stand.victim.run(folder, "audit", "--json", "--recount")
     assert ended.status != 0
     assert '"holds": false' in ended.out or "missing" in ended.out, ended.out
     tell("audit", "finds a dropped batch, a deleted row, one whose count was mended, a changed row")

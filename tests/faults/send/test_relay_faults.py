@@ -83,7 +83,7 @@ def test_a_relay_that_fails(stand: Any, smtp_sink: Callable[..., Any], row: list
     assert "Traceback" not in ended.out, ended.out
     assert [state for state, _ in states(stand, folder)] == [first, others, others], (states(stand, folder), ended.out)
     relay(folder, port, stand.sink.port)
-    stand.second.run(folder, ahead_s=TWO_HOURS_S)
+    stand.victim.run(folder, ahead_s=TWO_HOURS_S)
     end = [part.strip() for part in later.split(",")]
     assert [state for state, _ in states(stand, folder)] == [end[0], end[-1], end[-1]]
     stand.done(folder)
@@ -182,7 +182,7 @@ def relay(folder: Path, before: int, port: int) -> None:
 
 def states(stand: Any, folder: Path) -> list[tuple[str, str]]:
     """(state, reason) of everybody, in the order in which they were subscribed."""
-    said = json.loads(stand.second.run(folder, "audit", "--json", "--people").out.splitlines()[0])
+    said = json.loads(stand.victim.run(folder, "audit", "--json", "--people").out.splitlines()[0])
     found = {one["address"]: (one["state"], one["reason"]) for one in said["people"]}
     assert said["holds"]
     return [found[address] for address in stand.people]
