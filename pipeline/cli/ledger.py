@@ -37,6 +37,7 @@ def audit(
     people: Annotated[bool, typer.Option("--people", help="List everyone.")] = False,
 ) -> None:
     """Who got a digest, who did not, and why. The delivery ledger, with everybody accounted for."""
+    from pipeline.cli.announcing import left_out
     from pipeline.desk.audit import audit as read
     from pipeline.desk.audit import identity_line, in_order
 
@@ -55,7 +56,7 @@ def audit(
         terminal.table(("address", "state", "when", "reason"), [
             (p.address, p.state, local(p.changed_at, zone), f"{p.code} {p.reason}" if p.code else p.reason)
             for p in found.people])
-    for text in found.notes:
+    for text in [*found.notes, *left_out(found)]:
         terminal.note(f"  {text}")
     for text in found.faults:
         terminal.problem(text)
@@ -125,15 +126,16 @@ def digests_show(
             facts = rows.facts(connection, one.id)
             told = [a for a, how in rows.frozen_articles(connection, one.id) if how.fresh]
         zone, public_url = app.config.site.timezone, app.config.site.public_url
-    frozen = one.frozen_at is not None and one.status is not DigestStatus.CANCELLED
+    frozen = one.frozen_at is not None and one.status is not DigestStatus.CANCELLED and not one.announces
     url = f"{public_url}/n/{one.newsletter}/{one.name}" if frozen else ""
     terminal.line(f"{one.newsletter}/{one.name}", HEADING)
     terminal.table(("", ""), [
         ("Number", str(one.id)), ("Status", f"{one.status}{f': {one.reason}' if one.reason else ''}"),
         ("Due", local(one.due_at, zone)), ("Frozen", local(one.frozen_at, zone)),
         ("Audience", f"{plural(one.selected, 'person', 'people')} "
-                     + (f'on "{facts.audience}"' if facts.audience else "of every schedule")),
-        ("Window", f"articles accepted as number {facts.from_seq + 1} to {facts.cut_seq}" if one.frozen_at else "–"),
+                     + ("" if one.announces else f'on "{facts.audience}"' if facts.audience else "of every schedule")),
+        ("Window", "none: it tells no articles" if one.announces else
+         f"articles accepted as number {facts.from_seq + 1} to {facts.cut_seq}" if one.frozen_at else "–"),
         *([("On the web", url)] if url else []), *reviewing.decisions(one),
     ])
     for article in told:
@@ -155,6 +157,7 @@ def coming(
     from itertools import islice
 
     from pipeline.cli.telling import stopped_reason
+    from pipeline.desk.warming import warm_up_line
     from pipeline.model.newsletters import DigestStatus
     from pipeline.store import digests
 
@@ -174,15 +177,18 @@ def coming(
         with app.store.read() as connection:
             held = digests.listed(connection, statuses=[DigestStatus.HELD])
         stopped = stopped_reason(app)
+        warming = warm_up_line(app)
     terminal.table(("local time", "", "", "send", ""), [
         (local(due_at, zone), zone, f"{due_at:%d %b %H:%M} UTC", name, what) for due_at, zone, name, what in rows])
     if not rows:
         terminal.line(f"Nothing is due within {plural(days, 'day')}.")
     for digest in held:
         terminal.warn(f"{digest.newsletter}/{digest.name} is held: {digest.reason}")
+    if warming:
+        terminal.note(warming)
     _mention_stop(terminal, stopped)
     values = [dict(zip(("due_at", "zone", "send", "what"), row, strict=True)) for row in rows]
-    terminal.result({"coming": values, "held": held, "stopped": stopped})
+    terminal.result({"coming": values, "held": held, "stopped": stopped, "warm_up": warming})
     terminal.next("`broadsheet preview NEWSLETTER` shows the very mail of the next send.")
 
 

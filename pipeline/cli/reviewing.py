@@ -226,6 +226,8 @@ def show_open(terminal: Terminal, app: App, digest: Digest) -> None:
 def decisions(digest: Digest) -> list[tuple[str, str]]:
     """What the operator changed in it, each with its name."""
     edits = digest.edits
+    if digest.announces:
+        return [("Subject", edits.subject)]
     said = [("Subject", edits.subject), ("Introduction", edits.introduction.partition("\n")[0]),
             ("At the top", ", ".join(map(str, edits.order))), ("Dropped", ", ".join(map(str, edits.drop))),
             ("Kept", ", ".join(map(str, edits.keep))), ("Notes on", ", ".join(map(str, edits.notes)))]

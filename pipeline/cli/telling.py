@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.app import App
+from pipeline.audience.returns.counted import Ingested
 from pipeline.cli.terminal import GOOD, Terminal, plural
 from pipeline.collect.accept import Poll
 from pipeline.desk.review import look
 from pipeline.jobs.report import Report
 from pipeline.model.newsletters import Digest, DigestStatus
+from pipeline.model.returns import ReturnKind
 from pipeline.store import digests, meta, passed
 
 NO_FEED = ("", "hub")   # under which publishing tells what is wrong with no feed of its own
@@ -25,6 +27,15 @@ def stopped_reason(app: App) -> str:
     """Why the operator stopped all mail, or ""."""
     with app.store.read() as connection:
         return meta.get(connection, meta.OUTGOING_STOPPED)
+
+
+_CAME_BACK = {
+    ReturnKind.BOUNCE: ("bounce", "bounces"), ReturnKind.DELAY: ("delay", "delays"),
+    ReturnKind.COMPLAINT: ("complaint", "complaints"),
+    ReturnKind.UNSUBSCRIBE: ("request to leave", "requests to leave"),
+    ReturnKind.AUTO_REPLY: ("automatic answer", "automatic answers"),
+    ReturnKind.UNKNOWN: ("unknown mail", "unknown mails"),
+}
 
 
 def waiting_pages(app: App) -> dict[str, int]:
@@ -45,6 +56,9 @@ def failures(report: Report, stopped: str = "") -> list[str]:
         found += [f"source {poll.source}: {text}" for text in ([poll.error] if poll.error else []) + poll.problems]
     found += [named_feed(slug, text) for slug, text in report.published.failed.items()]
     found += report.problems
+    if report.returned.problem:
+        found.append(f"what came back: {report.returned.problem}")
+    found += report.returned.hints
     for state in ("bounced", "failed", "uncertain"):
         number = sum(n for s, n in report.delivered.numbers.items() if s == state)
         if number:
@@ -86,6 +100,8 @@ def summary(app: App, report: Report) -> Iterator[tuple[str, str]]:
     if report.published.written:
         yield "Published", (f"{plural(len(report.published.written), 'feed file')} in "
                             f"{shown(app.config.paths.feeds)}, {report.published.unchanged} unchanged")
+    if report.returned.total:
+        yield "Came back", came_back(report.returned)
     for digest in report.digests:
         yield "Composed", described(app, digest)
     for text in report.missed[-MOST_MISSED:]:
@@ -95,6 +111,15 @@ def summary(app: App, report: Report) -> Iterator[tuple[str, str]]:
     if report.delivered.total:
         numbers = ", ".join(f"{n:,} {state}" for state, n in report.delivered.numbers.items())
         yield "Delivered", numbers
+
+
+def came_back(returned: Ingested) -> str:
+    """ "3 bounces, 1 complaint; 2 suppressed, 1 unsubscribed"."""
+    kinds = ", ".join(plural(number, one, many) for kind, (one, many) in _CAME_BACK.items()
+                      if (number := returned.kinds.get(kind, 0)))
+    done = {"suppressed": returned.suppressed, "unsubscribed": returned.unsubscribed, "to be read": returned.unread}
+    said = ", ".join(f"{number:,} {what}" for what, number in done.items() if number)
+    return f"{kinds}; {said}" if said else kinds
 
 
 def collected(report: Report) -> str:
@@ -146,6 +171,8 @@ def described(app: App, digest: Digest) -> str:
         number = sum(1 for line in proof.lines if line.place)
         return (f"{name}: {digest.status}, {plural(number, 'article')} for {plural(proof.people, 'person', 'people')}; "
                 f"`broadsheet digests show {digest.name}` shows it")
+    if digest.announces:
+        return f"{name}: for {plural(digest.selected, 'person', 'people')}"
     with app.store.read() as connection:
         number = sum(how.fresh for _, how in digests.frozen_articles(connection, digest.id))
     return f"{name}: {plural(number, 'article')} for {plural(digest.selected, 'person', 'people')}"

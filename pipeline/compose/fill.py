@@ -100,13 +100,18 @@ def that_fit(corrections: Sequence[Correction], room: int) -> list[Correction]:
     return taken
 
 
+def cant_be_mailed(person: PersonFacts) -> str:
+    """Why somebody gets no mail at all, or ""."""
+    if not person.confirmed:
+        return "unsubscribed"
+    return f"suppressed: {person.suppressed}" if person.suppressed else ""
+
+
 def _left_out(person: PersonFacts, digest: DigestFacts, window: Window) -> str:
     if digest.cancelled:
         return f"cancelled: {digest.cancelled}"
-    if not person.confirmed:
-        return "unsubscribed"
-    if person.suppressed:
-        return f"suppressed: {person.suppressed}"
+    if reason := cant_be_mailed(person):
+        return reason
     if window.from_seq >= window.cut_seq:
         return TOO_EARLY if person.start_seq >= person.covered_until else NOTHING_LATER
     if window.from_seq < digest.from_seq:

@@ -20,6 +20,8 @@ from pipeline.compose.pictures.gather import Darkroom, are_there, gather_picture
 from pipeline.compose.press import Pressed, press
 from pipeline.compose.selections import selection_key, store_selections
 from pipeline.compose.settings import with_mailto
+from pipeline.compose.warming import Places
+from pipeline.compose.window import decide_expiry
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.articles import ArticleStatus
@@ -32,7 +34,6 @@ from pipeline.render.templates import Templates
 from pipeline.store import Connection, declared, deliveries, digests, drafts, meta, subscribers, told
 from pipeline.store.deliveries import Batch
 from pipeline.store.engine import Store
-from pipeline.store.subscribers import Audience
 
 BATCH = 500
 """Deliveries filled in one transaction."""
@@ -127,15 +128,17 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
 def fill_batches(parts: Parts, now: datetime) -> int:
     """Give a row to everyone in the batches that are due and have none; the number of batches filled."""
     filled = 0
+    places = Places(parts.config, now)
     while True:
         with parts.store.read() as connection:
             due = deliveries.unfilled(connection, now)
         if not due:
             return filled
         for batch in due:
+            places.look(parts.store, batch)
             with parts.store.write() as connection:
                 if deliveries.lock_batch(connection, batch.id):
-                    _fill(connection, parts.templates, batch, now)
+                    _fill(connection, parts.templates, batch, places, now)
                     filled += 1
 
 
@@ -175,7 +178,7 @@ def _step(
         meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
         told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
         same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
-        return same and _commit(connection, digest, pressed, proofed, now)
+        return same and _commit(connection, digest, pressed, proofed, now, _expiry(newsletter, digest, now))
 
 
 def _just_looked_at(digest: Digest, now: datetime) -> bool:
@@ -195,7 +198,7 @@ def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) 
 
 
 def _commit(
-    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime
+    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime, expires_at: datetime
 ) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
@@ -212,14 +215,24 @@ def _commit(
         digests.store_content(
             connection, digest.id, plan.chosen, {lang: fragments(one) for lang, one in pressed.frozen.items()},
             scores=plan.scores, corrections=[correction for _, correction in plan.corrections])
-        deliveries.add_batches(connection, digest.id, digest.due_at, people, BATCH)
+        deliveries.add_batches(connection, digest.id, digest.due_at, people, BATCH, expires_at)
         drafts.pass_over(connection, digest, digest.name)
     return moved
 
 
-def _fill(connection: Connection, templates: Templates, batch: Batch, now: datetime) -> None:
+def _expiry(newsletter: Newsletter, digest: Digest, now: datetime) -> datetime:
+    times = next((s.times for s in newsletter.schedules if s.slug == digest.schedule), None)
+    return decide_expiry(digest.due_at, now, lasts=newsletter.expires,
+                         next_after=(lambda moment: times.next_after(moment).due_at) if times is not None else None)
+
+
+def _fill(connection: Connection, templates: Templates, batch: Batch, places: Places, now: datetime) -> None:
     digest = digests.get(connection, batch.digest_id)
     facts = digests.facts(connection, batch.digest_id)
+    if digest.announces:
+        people = deliveries.people(connection, batch, digests.audience(facts))
+        deliveries.fill(connection, batch, places.announced(connection, digest, batch, people), now)
+        return
     head = Letterhead.from_json(facts.settings)
     frozen = digests.frozen_articles(connection, batch.digest_id)
     articles = [article for article, _ in frozen]
@@ -231,12 +244,12 @@ def _fill(connection: Connection, templates: Templates, batch: Batch, now: datet
         room=head.room, languages=digests.languages(connection, batch.digest_id),
         cancelled=(digest.reason or "by the operator") if digest.status is DigestStatus.CANCELLED else "",
     )
-    audience = Audience(facts.newsletter_id, facts.audience, facts.audience_seq)
+    audience = digests.audience(facts)
     people = deliveries.people(connection, batch, audience)
     if digest_facts.asked:
         known = told.told_by(connection, digest_facts.asked, batch.first_id, batch.last_id)
         people = [replace(person, told=known.get(person.subscription_id, {})) for person in people]
-    verdicts = [decide_fill(person, digest_facts) for person in people]
+    verdicts = places.given(connection, batch, [decide_fill(person, digest_facts) for person in people])
     getting = [(v.language, v.selection) for v in verdicts if v.selection]
     ids = store_selections(connection, templates, head, batch.digest_id, getting, articles)
     rows = [v.row(ids[selection_key(head, v.language, v.selection)] if v.selection else 0) for v in verdicts]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pipeline.deliver.letters import Letter, Letters
 from pipeline.deliver.retry import next_try
@@ -23,7 +23,7 @@ from pipeline.store import Connection as Database
 from pipeline.store import deliveries, destinations, handing, suppressions
 from pipeline.store.deliveries import Claimed
 from pipeline.store.engine import Store
-from pipeline.store.handing import Answered
+from pipeline.store.handing import Answered, NotAsThought
 
 MOMENT_S = 0.05
 """How long an outcome waits for company when nobody waits for the transaction."""
@@ -32,7 +32,11 @@ TRIES = 3
 """Times a transaction is tried again when the database is busy."""
 
 
-Written = TypeVar("Written")
+Written_co = TypeVar("Written_co", covariant=True)
+
+
+class Write(Protocol[Written_co]):
+    def __call__(self, database: Database, *, one_by_one: bool) -> Written_co: ...
 
 
 @dataclass(slots=True)
@@ -156,6 +160,8 @@ class Clerk:
         try:
             going = self._write(asks, told)
         except BaseException as error:
+            with self._work:
+                self._told = told + self._told  # what is known is tried again for as long as somebody is here
             self._end(error)
             if not isinstance(error, Exception):
                 raise
@@ -172,8 +178,8 @@ class Clerk:
             return set()
         ledger, now = self._ledger, self._ledger.now()
 
-        def write(database: Database) -> tuple[set[int], list[Stop], list[Claimed]]:
-            going, stops = self._write_group(database, asks, told, now)
+        def write(database: Database, *, one_by_one: bool) -> tuple[set[int], list[Stop], list[Claimed]]:
+            going, stops = self._write_group(database, asks, told, now, one_by_one=one_by_one)
             for one, pause in later:
                 deliveries.postpone(database, one.id, one.lease, now + timedelta(seconds=pause), now)
             return going, stops, ledger.claim(database, wanted) if wanted else []
@@ -191,24 +197,27 @@ class Clerk:
             ledger.heard(said)
         return going
 
-    def _durably(self, write: Callable[[Database], Written]) -> Written:
-        """One transaction, tried again where the database is busy."""
-        for _ in range(TRIES - 1):
+    def _durably(self, write: Write[Written_co]) -> Written_co:
+        """One transaction, tried again where the database is busy, and one by one where the quick way is none."""
+        one_by_one, tries = False, 0
+        while True:
             try:
                 with self._ledger.store.write() as database:
-                    return write(database)
+                    return write(database, one_by_one=one_by_one)
+            except NotAsThought:
+                one_by_one = True
             except StoreError as error:
-                if error.permanent:
+                tries += 1
+                if error.permanent or tries == TRIES:
                     raise
-        with self._ledger.store.write() as database:
-            return write(database)
 
     def _write_group(
-        self, database: Database, asks: list[Ask], told: list[Told], now: datetime
+        self, database: Database, asks: list[Ask], told: list[Told], now: datetime, *, one_by_one: bool
     ) -> tuple[set[int], list[Stop]]:
         of = {one.claimed.id: one for one in told}
         answered = [self._judged(one, now) for one in told]
-        going, counted = handing.commit_group(database, answered, [ask.claimed for ask in asks], now)
+        going, counted = handing.commit_group(
+            database, answered, [ask.claimed for ask in asks], now, one_by_one=one_by_one)
         stops = [self._follow_up(database, one, of[one.claimed.id], now) for one in counted
                  if one.outcome.state is not DeliveryState.SENT]
         return going, [stop for stop in stops if stop is not None]

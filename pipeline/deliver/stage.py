@@ -30,6 +30,8 @@ from pipeline.store import Connection as Database
 from pipeline.store import deliveries, destinations, digests
 from pipeline.store.deliveries import Claimed
 from pipeline.store.engine import Store
+from pipeline.store.expiring import expire_all
+from pipeline.store.moving import begin_sending
 
 CLAIM = 200
 """Deliveries claimed at a time, at least; twice as many as there are connections, where that is more."""
@@ -80,15 +82,13 @@ def deliver(outbox: Outbox) -> Delivered:
     A message's own failure is an outcome, not an exception. That there is no way out comes back as `stopped`.
     """
     done = Delivered()
-    with outbox.store.write() as database:
-        deliveries.expire(database, outbox.now() - HORIZON, outbox.now())
+    expire_all(outbox.store, outbox.now())
     letters = Letters(outbox.store)
     leases = count(1)
 
     def claim(database: Database, most: int) -> list[Claimed]:
         claimed = deliveries.claim(database, f"{outbox.lease}.{next(leases)}", outbox.now(), most)
-        for digest_id in {one.digest_id for one in claimed}:
-            digests.change(database, digest_id, DigestStatus.SENDING)
+        begin_sending(database, {one.digest_id for one in claimed})
         return claimed
 
     try:

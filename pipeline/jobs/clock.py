@@ -23,6 +23,7 @@ from pipeline.config import Config
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.collecting import collect_due, keep_hubs, wake_pushed
 from pipeline.jobs.report import UNWATCHED, Report, Watch
+from pipeline.jobs.returning import read_returns
 from pipeline.jobs.sends import compose_due
 from pipeline.jobs.slots import job_name
 from pipeline.jobs.steps import deliver_due, publish_all, recover_dead
@@ -77,6 +78,8 @@ class Clock:
         self._scheduler.add_job(self._keep_hubs, IntervalTrigger(seconds=int(HUBS.total_seconds())), id="hubs")
         if not why_no_hubs(app.config):
             self._scheduler.add_job(self._wake, IntervalTrigger(seconds=PUSHED.total_seconds()), id="pushed")
+        if every := returns_every(app.config):
+            self._scheduler.add_job(self._read_returns, IntervalTrigger(seconds=every.total_seconds()), id="returns")
         for job, schedule in scheduled(app.config).items():
             self._scheduler.add_job(self._send, SlotTrigger(schedule), id=job)
 
@@ -112,6 +115,10 @@ class Clock:
             keep_hubs(self._app, None if everything else heard, lambda: not self._stopping.is_set())
             self._all_heard = False  # and true where an error has cut it short
 
+    def _read_returns(self) -> None:
+        with self._telling() as report:
+            report.returned = read_returns(self._app)
+
     def _send(self) -> None:
         with self._mail, self._telling() as report:
             report.recovered = recover_dead(self._app, self._worker)
@@ -127,6 +134,12 @@ class Clock:
         except BroadsheetError as error:
             report.problems.append(str(error))
         self._tell(report)
+
+
+def returns_every(config: Config) -> timedelta | None:
+    """How often what comes back is read, None where no mailbox is named."""
+    returns = config.mail.returns if config.mail is not None else None
+    return returns.every if returns is not None and (returns.maildir or returns.imap) else None
 
 
 def scheduled(config: Config) -> dict[str, Schedule]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipeline.audience.returns.counted import Ingested
 from pipeline.collect.accept import Poll
 from pipeline.deliver.stage import Delivered
 from pipeline.model.deliveries import DeliveryState
@@ -23,19 +24,20 @@ class Report:
     missed: list[str] = field(default_factory=list)
     recovered: dict[DeliveryState, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    returned: Ingested = field(default_factory=Ingested)
 
     @property
     def partly_failed(self) -> bool:
         states = self.delivered.numbers
         unsent = sum(states.get(s, 0) for s in (DeliveryState.FAILED, DeliveryState.BOUNCED, DeliveryState.UNCERTAIN))
-        return bool(self.problems or self.published.failed or self.delivered.stopped or unsent
+        return bool(self.problems or self.returned.problem or self.published.failed or self.delivered.stopped or unsent
                     or any(p.failed for p in self.polls))
 
     @property
     def idle(self) -> bool:
         """Nothing was new: no article, no page, no file, no mail."""
         return not (any(p.new or p.updated or p.held or p.pages for p in self.polls) or self.published.written
-                    or self.digests or self.delivered.total)
+                    or self.digests or self.delivered.total or self.returned.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,3 +124,4 @@ class Fill:
     selection_id: int = 0
     covered: bool = False             # nothing in its window is for this person, so the window counts as read
     supersedes: LiveDelivery | None = None  # the older delivery whose window this one takes over
+    due_at: datetime | None = None    # None: when its batch is

@@ -36,7 +36,7 @@ from pipeline.publish.sitewide import publish_sitewide, sizes_of
 from pipeline.publish.targets import FORMAT, Target, fingerprint, page_of
 from pipeline.render.pages import Pages
 from pipeline.render.subjects import subject_of
-from pipeline.store import changes, digests, feed_entries, feed_versions, feeds, meta
+from pipeline.store import changes, feed_entries, feed_versions, feeds, meta, public_digests
 from pipeline.store.engine import Store
 from pipeline.store.feeds import FeedState
 
@@ -138,7 +138,7 @@ class _Run:
     def _setting(self) -> str:
         """Of everything but articles and feeds' rows: where it is the same, so is each feed's fingerprint."""
         with self._store.read() as connection:
-            letters = digests.public_state(connection)
+            letters = public_digests.public_state(connection)
         return hashlib.sha256(repr((FORMAT, self._config_print, self._stamp, letters)).encode()).hexdigest()[:24]
 
     def _make_imprint(self) -> Imprint:

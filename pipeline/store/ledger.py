@@ -7,20 +7,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, select
 
 from pipeline.model.deliveries import LIVE, Counts, DeliveryState
-from pipeline.store.digests import covered_until
+from pipeline.store.digests import audience, covered_until, facts
 from pipeline.store.schema import batches, deliveries, digests, newsletters, subscribers, subscriptions
-from pipeline.store.subscribers import Audience, count_audience
+from pipeline.store.subscribers import count_audience
 
 
 def counts(connection: Connection, digest_id: int) -> Counts:
     """A digest's ledger: `selected` from the event history, the rest from the rows and the unfilled batches."""
-    row = connection.execute(
-        select(digests.c.newsletter_id, digests.c.audience, digests.c.audience_seq, digests.c.frozen_at)
-        .where(digests.c.id == digest_id)
-    ).one()
+    row = facts(connection, digest_id)
     selected = 0
     if row.frozen_at is not None:
-        selected = count_audience(connection, Audience(row.newsletter_id, row.audience, row.audience_seq))
+        selected = count_audience(connection, audience(row))
     by_state = states(connection, digest_id)
     unfilled_people = connection.execute(
         select(func.coalesce(func.sum(batches.c.selected), 0))
@@ -58,6 +55,14 @@ def each(connection: Connection, digest_id: int) -> list[Row[Any]]:
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .where(deliveries.c.digest_id == digest_id).order_by(deliveries.c.id)))
+
+
+def excluded(connection: Connection, digest_id: int, reason: str) -> set[int]:
+    """The subscriptions that were left out of a digest for a reason that begins so."""
+    return set(connection.execute(
+        select(deliveries.c.subscription_id)
+        .where(deliveries.c.digest_id == digest_id, deliveries.c.state == DeliveryState.EXCLUDED,
+               deliveries.c.reason.startswith(reason, autoescape=True))).scalars())
 
 
 def of_subscription(connection: Connection, subscription_id: int) -> list[Row[Any]]:

@@ -22,7 +22,18 @@ from starlette.routing import Route
 from pipeline.app import App
 from pipeline.config import Web
 from pipeline.errors import BroadsheetError
-from pipeline.web import feedfiles, feeds, mailbox, newsletters, pages, pictures, preferences, unsubscribe, websub
+from pipeline.web import (
+    feedfiles,
+    feeds,
+    hooks,
+    mailbox,
+    newsletters,
+    pages,
+    pictures,
+    preferences,
+    unsubscribe,
+    websub,
+)
 from pipeline.web.answers import NEVER, Missing
 from pipeline.web.shell import Shell, area
 from pipeline.web.site import Site, open_site
@@ -51,6 +62,7 @@ def build(app: App) -> Starlette:
         Route("/i/{name}", partial(pictures.picture, site)),
         Route("/u/{token}", partial(unsubscribe.answer, site), methods=["GET", "POST"]),
         Route("/p/{token}", partial(preferences.answer, site), methods=["GET", "POST"]),
+        Route("/hooks/{provider}", partial(hooks.answer, hooks.listen(app)), methods=["POST"]),
         Route("/websub/{token}", partial(websub.answer, site), methods=["GET", "POST"]),
         Route("/mail/{name}", partial(mailbox.show, site)),
         Route("/mail/{name}/text", partial(mailbox.show, site)),

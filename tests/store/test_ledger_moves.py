@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from pipeline.errors import StoreError
 from pipeline.model.deliveries import MOVES, DeliveryState, Outcome
-from pipeline.store import deliveries
+from pipeline.store import deliveries, expiring, moving
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -25,11 +25,11 @@ def test_all_81_pairs(book) -> None:
         before = book.row(delivery)
         with book.store.write() as connection:
             if target in MOVES[source]:
-                moved = deliveries._shift(connection, source, target, rows.c.id == delivery, now=book.now)
+                moved = moving.shift(connection, source, target, rows.c.id == delivery, now=book.now)
                 assert moved == {delivery}
             else:
                 with pytest.raises(ValueError, match=f"no move from {source} to {target}"):
-                    deliveries._shift(connection, source, target, rows.c.id == delivery, now=book.now)
+                    moving.shift(connection, source, target, rows.c.id == delivery, now=book.now)
         assert book.row(delivery)["state"] == (target if target in MOVES[source] else source)
         if target not in MOVES[source]:
             assert book.row(delivery) == before
@@ -56,6 +56,10 @@ OPERATIONS = {
     "record bounced": (record(S.BOUNCED), {S.HANDED: S.BOUNCED, S.CLAIMED: S.BOUNCED, S.UNCERTAIN: S.BOUNCED}),
     "record failed": (record(S.FAILED), {S.HANDED: S.FAILED, S.CLAIMED: S.FAILED, S.UNCERTAIN: S.FAILED}),
     "record uncertain": (record(S.UNCERTAIN), {S.HANDED: S.UNCERTAIN}),
+    "came back": (lambda c, d, b: deliveries.came_back(c, d, S.BOUNCED, "no such user", b.now),
+                  {S.SENT: S.BOUNCED, S.UNCERTAIN: S.BOUNCED, S.HANDED: S.BOUNCED}),
+    "came back, our fault": (lambda c, d, b: deliveries.came_back(c, d, S.FAILED, "policy", b.now),
+                             {S.UNCERTAIN: S.FAILED, S.HANDED: S.FAILED}),
     "settle sent": (settle(S.SENT), {S.HANDED: S.SENT}),
     "settle uncertain": (settle(S.UNCERTAIN), {S.HANDED: S.UNCERTAIN}),
     "settle queued": (settle(S.QUEUED), {S.HANDED: S.QUEUED}),
@@ -66,7 +70,7 @@ OPERATIONS = {
     "cancel": (
         lambda c, d, b: deliveries.exclude_digest(c, b.row(d)["digest_id"], "cancelled", b.now),
         {S.QUEUED: S.EXCLUDED, S.CLAIMED: S.EXCLUDED, S.DEFERRED: S.EXCLUDED}),
-    "expire": (lambda c, _d, b: deliveries.expire(c, b.now + LATER, b.now), {S.QUEUED: S.FAILED, S.DEFERRED: S.FAILED}),
+    "expire": (lambda c, _d, b: expiring.expire(c, b.now + LATER), {S.QUEUED: S.FAILED, S.DEFERRED: S.FAILED}),
 }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, meta
+from pipeline.store import deliveries, digests, expiring, meta, suppressions
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -22,7 +22,7 @@ OUTCOMES = (S.SENT, S.SENT, S.SENT, S.DEFERRED, S.BOUNCED, S.FAILED, S.UNCERTAIN
 steps = st.lists(st.tuples(
     st.sampled_from(("accept", "join", "leave", "switch", "freeze", "freeze", "fill", "fill", "claim", "claim",
                      "hand over", "hand over", "record", "record", "give back", "settle", "resend", "cancel", "expire",
-                     "stop", "wait")),
+                     "stop", "wait", "come back", "suppress", "unsuppress")),
     st.integers(0, 3), st.integers(0, 6)), min_size=25, max_size=50)
 
 
@@ -65,7 +65,14 @@ def play(book, step: str, who: int, what: int, before: dict[int, dict]) -> None:
                 if digests.change(connection, known[who % len(known)], DigestStatus.CANCELLED):
                     deliveries.exclude_digest(connection, known[who % len(known)], "cancelled", book.now)
             elif step == "expire" and what == 0:
-                deliveries.expire(connection, book.now - timedelta(minutes=30), book.now)
+                expiring.expire(connection, book.now + timedelta(hours=47, minutes=30))
+            elif step == "come back" and before:
+                deliveries.came_back(connection, list(before)[(who * 7 + what) % len(before)],
+                                     (S.BOUNCED, S.FAILED)[what % 2], "came back", book.now)
+            elif step == "suppress" and what < 2:
+                suppressions.suppress(connection, f"{name}@example.org", "bounced", book.now)
+            elif step == "unsuppress":
+                suppressions.unsuppress(connection, f"{name}@example.org")
             elif step == "stop":
                 meta.put(connection, meta.OUTGOING_STOPPED, "x" if what == 0 else "")
 

@@ -191,14 +191,26 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def house(prepared: Path, tmp_path: Path) -> Iterator[House]:
-    folder = tmp_path / "site"
-    shutil.copytree(prepared, folder)
-    config = load(folder / "config.toml")
-    # as open_app makes it, but for the migrations, which `prepared` has run
-    store = Store(config.store.url.get_secret_value())
-    yield House(App(config, store, load_or_create(folder / "data" / "broadsheet.key"), lambda: NOW), folder)
-    store.close()
+def house(prepared: Path, house_at: Callable[[Path], House]) -> House:
+    return house_at(prepared)
+
+
+@pytest.fixture
+def house_at(tmp_path: Path) -> Iterator[Callable[[Path], House]]:
+    """`house_at(folder)`: a copy of a site that was made once, for one test."""
+    stores: list[Store] = []
+
+    def make(template: Path) -> House:
+        folder = tmp_path / "site"
+        shutil.copytree(template, folder)
+        config = load(folder / "config.toml")
+        # as open_app makes it, but for the migrations, which whoever made the site has run
+        stores.append(Store(config.store.url.get_secret_value()))
+        return House(App(config, stores[-1], load_or_create(folder / "data" / "broadsheet.key"), lambda: NOW), folder)
+
+    yield make
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What comes back: bounces, complaints, requests to leave. Reading is pure; mailboxes are the edges."""
