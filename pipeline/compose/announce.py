@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from pipeline.compose.freeze import Content, freeze
 from pipeline.compose.press import put
-from pipeline.compose.settings import letterhead, page_for
+from pipeline.compose.settings import letterhead, page_for, with_mailto
 from pipeline.compose.stage import BATCH, Parts
 from pipeline.compose.warming import ends_at
 from pipeline.config import Config, Newsletter
@@ -112,7 +112,8 @@ def announce(
                                  preheader=announced.preheader)
         announcements.freeze(
             connection, digest_id, batch=BATCH, now=now, expires_at=expires_at,
-            nonce=announced.frozen[""].nonce, settings=announced.head.to_json(), notes=_notes(announced, received))
+            nonce=announced.frozen[""].nonce, settings=with_mailto(connection, announced.head, now).to_json(),
+            notes=_notes(announced, received))
         return digests.get(connection, digest_id)
 
 
