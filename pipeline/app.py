@@ -19,7 +19,9 @@ from pipeline.store.migrate import migrate
 
 if TYPE_CHECKING:
     from pipeline.compose.pictures.gather import Darkroom
+    from pipeline.deliver.pace import Pace
     from pipeline.deliver.transport import Transport
+    from pipeline.mail.dkim import Signer
     from pipeline.net.fetch import Fetcher, Limits
     from pipeline.publish.stage import Parts as Publishing
     from pipeline.render.templates import Templates
@@ -72,6 +74,26 @@ class App:
         from pipeline.deliver.choice import transport_for
 
         return transport_for(self.config)
+
+    def signers(self) -> tuple[Signer, ...]:
+        """The keys that sign mail, none where there are none. Read once: a changed key counts from the next start, or
+        when the config is read again. Raises ConfigError."""
+        return self._signers
+
+    @cached_property
+    def _signers(self) -> tuple[Signer, ...]:
+        if self.config.mail is None or not self.config.mail.dkim:
+            return ()
+        from pipeline.mail.keys import load_signers
+
+        return load_signers(self.config)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How fast mail may go where; it remembers from one send to the next who asked for less."""
+        from pipeline.deliver.choice import pace_for
+
+        return pace_for(self.config)
 
     def darkroom(self) -> Darkroom:
         """What making pictures our own needs."""

@@ -7,14 +7,22 @@ import email
 import gc
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
@@ -303,3 +311,52 @@ def lantern_config(basic_config: str) -> Callable[..., str]:
             "Mon 08:00", "Sun 08:00")
 
     return write
+
+
+# --- a name server ---
+
+Zone = Mapping[tuple[str, str], Sequence[str] | str]
+
+
+@pytest.fixture
+def name_server() -> Iterator[Callable[[Zone], int]]:
+    """`name_server({("lantern.example.", "TXT"): ['"v=spf1 -all"']})` is the UDP port on 127.0.0.1 of a name server
+    that knows just that; "SERVFAIL" instead of records is an error, "" silence."""
+    sockets: list[socket.socket] = []
+
+    def serve(zone: Zone) -> int:
+        listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listening.bind(("127.0.0.1", 0))
+        sockets.append(listening)
+        threading.Thread(target=_answer_questions, args=(listening, zone), daemon=True).start()
+        return int(listening.getsockname()[1])
+
+    yield serve
+    for listening in sockets:
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+def _answer_questions(listening: socket.socket, zone: Zone) -> None:
+    names = {name for name, _ in zone}
+    with suppress(OSError):
+        while data := listening.recvfrom(4096):
+            wire, sender = data
+            if not wire:
+                return  # closed
+            asked = dns.message.from_wire(wire)
+            (question,) = asked.question
+            name, kind = str(question.name).lower(), dns.rdatatype.to_text(question.rdtype)
+            known = zone.get((name, kind), ())
+            if (name, kind) in zone and known == "":
+                continue
+            answer = dns.message.make_response(asked)
+            answer.flags |= dns.flags.RA
+            if known == "SERVFAIL":
+                answer.set_rcode(dns.rcode.SERVFAIL)
+            elif known:
+                answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *known))
+            elif name not in names:
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            listening.sendto(answer.to_wire(), sender)

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import articles, bounces, ledger, people, sending, service, setup, sources, stages
+from pipeline.cli import articles, bounces, doctor, ledger, people, sending, service, setup, sources, stages
 from pipeline.cli.terminal import FAILED, Setting, Terminal, leave
 from pipeline.errors import BroadsheetError
 
@@ -25,7 +25,7 @@ DEBUG_ENV = "BROADSHEET_DEBUG"
 DEFAULT = "config.toml"
 
 SECTIONS = {
-    "To begin": ("init", "check", "run", "once"),
+    "To begin": ("init", "check", "doctor", "run", "once"),
     "Before it goes out": ("next", "preview", "send-test", "templates"),
     "Where articles come from": ("sources",),
     "By hand": ("collect", "publish", "compose", "deliver", "stop", "go"),
@@ -88,7 +88,7 @@ app = typer.Typer(
            "3 done but some sources, feeds or people failed.",
 )
 
-for group in (setup, service, sources, stages, sending, ledger, articles, people, bounces):
+for group in (setup, doctor, service, sources, stages, sending, ledger, articles, people, bounces):
     group.register(app)
 
 

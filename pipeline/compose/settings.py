@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pipeline.config import Config, Newsletter
@@ -10,6 +13,14 @@ from pipeline.errors import UsageError
 from pipeline.model.frozen import DigestPage
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import MANUAL, Digest
+from pipeline.store import Connection, meta
+
+READ_WITHIN = timedelta(hours=24)
+"""How lately the mailbox of what comes back must have been read, for mails to offer leaving by mail."""
+
+DIGEST = "Digest"
+"""The kind of mail in a Feedback-ID. With a capital, so that no newsletter's slug is the same: Gmail adds up what is
+equal, in whichever place it stands."""
 
 
 def page_for(config: Config, newsletter: Newsletter, digest: Digest, language: str = "") -> DigestPage:
@@ -34,7 +45,26 @@ def letterhead(config: Config, newsletter: Newsletter, digest: Digest) -> Letter
         sender_name=config.mail.sender_name, sender_address=config.mail.sender_address,
         reply_to=config.mail.reply_to or "", subject=digest.edits.subject or newsletter.subject,
         on_uncertain=newsletter.on_uncertain, page=page_for(config, newsletter, digest), rules=newsletter.rules,
+        return_path=config.mail.returns.address if config.mail.returns is not None else "",
+        feedback_id=feedback_id(config, newsletter.slug, digest.name), precedence=config.mail.precedence,
     )
+
+
+def with_mailto(connection: Connection, head: Letterhead, now: datetime) -> Letterhead:
+    """With a way to leave by mail, where such mails have lately been read: whoever writes there must not be ignored."""
+    read_at = meta.get(connection, meta.RETURNS_READ_AT)
+    if not head.return_path or not read_at or now - datetime.fromisoformat(read_at) > READ_WITHIN:
+        return head
+    return replace(head, unsubscribe_mailto=head.return_path)
+
+
+def feedback_id(config: Config, newsletter: str, digest: str, kind: str = DIGEST) -> str:
+    """ "2026-11-22-0800-daily:lantern:Digest:lantern.example": the finest first, then coarser, and last who sends, in 5
+    to 15 characters and always the same (Gmail's feedback loop, support.google.com/mail/answer/6254652). No person
+    stands in it: it groups mails."""
+    host = urlsplit(config.site.public_url).hostname or "localhost"
+    sender = host if 5 <= len(host) <= 15 else hashlib.sha256(host.encode()).hexdigest()[:15]
+    return f"{digest}:{newsletter}:{kind}:{sender}"
 
 
 def local_date(config: Config, digest: Digest) -> datetime:

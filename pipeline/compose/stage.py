@@ -19,6 +19,8 @@ from pipeline.compose.fill import DigestFacts, decide_fill
 from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.press import Pressed, press
 from pipeline.compose.selections import selection_key, store_selections
+from pipeline.compose.settings import with_mailto
+from pipeline.compose.window import decide_expiry
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
 from pipeline.model.articles import ArticleStatus
@@ -174,7 +176,7 @@ def _step(
         meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
         told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
         same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
-        return same and _commit(connection, digest, pressed, proofed, now)
+        return same and _commit(connection, digest, pressed, proofed, now, _expiry(newsletter, digest, now))
 
 
 def _just_looked_at(digest: Digest, now: datetime) -> bool:
@@ -194,11 +196,11 @@ def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) 
 
 
 def _commit(
-    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime
+    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime, expires_at: datetime
 ) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
-    plan, head = pressed.plan, pressed.head
+    plan, head = pressed.plan, with_mailto(connection, pressed.head, now)
     people = list(subscribers.audience_ids(connection, plan.audience))
     moved = digests.change(
         connection, digest.id, DigestStatus.FROZEN, version=digest.version, from_seq=plan.reach.from_seq,
@@ -211,9 +213,15 @@ def _commit(
         digests.store_content(
             connection, digest.id, plan.chosen, {lang: fragments(one) for lang, one in pressed.frozen.items()},
             scores=plan.scores, corrections=[correction for _, correction in plan.corrections])
-        deliveries.add_batches(connection, digest.id, digest.due_at, people, BATCH)
+        deliveries.add_batches(connection, digest.id, digest.due_at, people, BATCH, expires_at)
         drafts.pass_over(connection, digest, digest.name)
     return moved
+
+
+def _expiry(newsletter: Newsletter, digest: Digest, now: datetime) -> datetime:
+    times = next((s.times for s in newsletter.schedules if s.slug == digest.schedule), None)
+    return decide_expiry(digest.due_at, now, lasts=newsletter.expires,
+                         next_after=(lambda moment: times.next_after(moment).due_at) if times is not None else None)
 
 
 def _fill(connection: Connection, templates: Templates, batch: Batch, now: datetime) -> None:

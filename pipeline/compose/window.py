@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pipeline.model.subscribers import Vantage
+
+BY_HAND = timedelta(days=7)
+"""How long a digest that was made by hand may be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +36,17 @@ def decide_reach(people: Mapping[Vantage, int], cut_seq: int) -> Reach:
         return Reach(cut_seq, cut_seq, cut_seq)
     most = max(starts.values())
     return Reach(min(starts), min(s for s, number in starts.items() if number == most), cut_seq)
+
+
+def decide_expiry(
+    due_at: datetime, now: datetime, *, lasts: timedelta | None, next_after: Callable[[datetime], datetime] | None
+) -> datetime:
+    """When what has not been sent of a digest is not sent any more: what the newsletter says (`lasts`), else when the
+    next one of its schedule is due, whose windows take these articles in; `next_after` is None for one made by hand.
+
+    Counted from the slot, or from now where that is later: what was approved late is not too late for that.
+    """
+    start = max(due_at, now)
+    if lasts is not None:
+        return start + lasts
+    return next_after(start) if next_after is not None else start + BY_HAND

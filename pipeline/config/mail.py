@@ -18,6 +18,7 @@ from pipeline.config.values import (
     Mailbox,
     Place,
     Title,
+    ascii_domain,
     one_of,
     span,
     split_mailbox,
@@ -25,6 +26,7 @@ from pipeline.config.values import (
 )
 
 PORTS = {"none": 25, "starttls": 587, "implicit": 465}
+MARK_ROOM = 23   # characters before the @ of an address that takes marks, see mail/marks
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 PER_SECOND = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -40,8 +42,8 @@ def _rate(value: Any) -> float:
 def _domain(value: str) -> str:
     """A host or domain in small letters, IDNs in punycode."""
     try:
-        name = value.strip().rstrip(".").lower().encode("idna").decode()
-    except UnicodeError:
+        name = ascii_domain(value.strip().rstrip(".").lower())
+    except ValueError:
         name = ""
     if not re.fullmatch(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", name):
         raise wrong('{value} is no domain; write one like "example.org"')
@@ -51,6 +53,12 @@ def _domain(value: str) -> str:
 def _label(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?", value):
         raise wrong('{value} is no selector; write letters, digits and hyphens, such as "2026a"')
+    return value
+
+
+def _markable(value: str) -> str:
+    if len(value.partition("@")[0]) > MARK_ROOM:
+        raise wrong(f"{{value}} leaves no room for a mark: at most {MARK_ROOM} characters before the @")
     return value
 
 
@@ -112,7 +120,8 @@ class Dkim(Table):
 class Returns(Table):
     """`[mail.returns]`: where what comes back is read: bounces, complaints, requests to leave."""
 
-    address: Address                       # "bounces@lantern.example": the return path, with a +mark for each delivery
+    # "bounces@lantern.example": the return path, with a +mark for each delivery
+    address: Annotated[Address, AfterValidator(_markable)]
     maildir: Place | None = None
     imap: Annotated[str, AfterValidator(_imap)] | None = None
     user: Line = ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import idna
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -136,16 +137,32 @@ def split_mailbox(value: str) -> tuple[str, str]:
     return (parseaddr(f"{name} <x@y.example>")[0] if name.startswith('"') else name), found[2].strip()
 
 
+def ascii_domain(domain: str) -> str:
+    """A domain in punycode (IDNA 2008 by the rules of UTS 46), which is all that mail servers and the DNS know. Raises
+    ValueError for what is none."""
+    return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")  # IDNAError is a ValueError
+
+
 def _address(value: str) -> str:
-    if not is_address(value.strip()):
-        raise wrong("{value} is no mail address; write one like desk@lantern.example")
-    return value.strip()
+    return _with_ascii_domain(value.strip(), "desk@lantern.example")
 
 
 def _mailbox(value: str) -> str:
-    if CONTROL.search(value) or not is_address(split_mailbox(value)[1]):
-        raise wrong('{value} is no mail address; write one like "The Lantern <news@lantern.example>"')
-    return value.strip()
+    address = split_mailbox(value)[1] if not CONTROL.search(value) else ""
+    made = _with_ascii_domain(address, '"The Lantern <news@lantern.example>"')
+    start = value.rindex(address)
+    return f"{value[:start]}{made}{value[start + len(address):]}".strip()
+
+
+def _with_ascii_domain(address: str, example: str) -> str:
+    try:
+        local, _, domain = address.rpartition("@")
+        made = f"{local}@{ascii_domain(domain)}"
+    except ValueError:
+        made = ""
+    if not is_address(address) or not is_address(made):
+        raise wrong(f"{{value}} is no mail address; write one like {example}")
+    return made
 
 
 def span(shortest: timedelta) -> PlainValidator:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pipeline.deliver.transport import Envelope
-from pipeline.mail.message import HeaderFields, Mailbox, MessageMould, message_mould
+from pipeline.mail.dkim import Signer, signed
+from pipeline.mail.marks import DELIVERY, LEAVE, mark, return_path
+from pipeline.mail.message import HeaderFields, Mailbox, MessageMould, message_mould, wire_address
 from pipeline.mail.tokens import PREFERENCES, UNSUBSCRIBE, Keyring
 from pipeline.model.fragments import thaw
 from pipeline.model.frozen import OWN, Arrangement, DigestPage, Frozen, own
@@ -70,11 +73,18 @@ class Letter:
     frozen: Mapping[str, Frozen]             # by language; "": the newsletter's
     date: datetime                           # the freeze: a retry repeats it
     selections: Mapping[int, Row[Any]]
+    signers: tuple[Signer, ...] = ()         # each signs every message (DKIM)
     _moulds: Moulds = field(default_factory=Moulds, init=False, repr=False, compare=False)
 
-    def envelope(self, keyring: Keyring, subscription_id: int, address: str) -> Envelope:
+    def envelope(
+        self, keyring: Keyring, subscription_id: int, address: str, delivery_id: int = 0
+    ) -> Envelope:
+        """`delivery_id`: 0 for what is no delivery, and bounces to nobody in particular."""
         message_id = keyring.message_id(self.uid, subscription_id, _host(self.head.page))
-        return Envelope(self.head.sender_address, address, message_id)
+        sender = self.head.return_path or self.head.sender_address
+        if delivery_id and self.head.return_path:
+            sender = return_path(sender, mark(keyring, DELIVERY, delivery_id))
+        return Envelope(sender, wire_address(address), message_id)
 
     def message(self, keyring: Keyring, claimed: Claimed) -> tuple[Envelope, list[bytes]]:
         """The whole message of one delivery; the same delivery always gives the same bytes."""
@@ -82,18 +92,21 @@ class Letter:
         return self.personal(
             keyring, claimed.subscription_id, claimed.address, claimed.confirmed_at, subject=selection.subject,
             shown=shown_in(selection),
-            preheader=selection.preheader, more=selection.more, language=selection.language)
+            preheader=selection.preheader, more=selection.more, language=selection.language, delivery_id=claimed.id)
 
     def personal(
         self, keyring: Keyring, subscription_id: int, address: str, confirmed_at: datetime | None, *, subject: str,
         shown: Arrangement, preheader: str, more: int, language: str = "", unsubscribe_url: str = "",
-        preferences_url: str = "",
+        preferences_url: str = "", delivery_id: int = 0,
     ) -> tuple[Envelope, list[bytes]]:
-        """`unsubscribe_url` and `preferences_url` are the person's own signed ones where they are not given."""
+        """`unsubscribe_url` and `preferences_url` are the person's own signed ones where they are not given; with one
+        that is given nothing in the message makes anybody leave."""
         page = self.head.page
         who = str(subscription_id)
+        leave = () if unsubscribe_url or not self.head.unsubscribe_mailto else (
+            leave_by_mail(keyring, self.head.unsubscribe_mailto, subscription_id),)
         unsubscribe_url = unsubscribe_url or f"{page.public_url}/u/{keyring.sign(UNSUBSCRIBE, who)}"
-        envelope = self.envelope(keyring, subscription_id, address)
+        envelope = self.envelope(keyring, subscription_id, address, delivery_id)
         values = {
             "unsubscribe_url": unsubscribe_url,
             "preferences_url": preferences_url or f"{page.public_url}/p/{keyring.sign(PREFERENCES, who)}",
@@ -102,7 +115,19 @@ class Letter:
         }
         same = Same(subject, shown, preheader, more, language, own(values))
         moulded = self._moulds.get(same) or self._moulds.keep(same, _moulded(self.head, self.frozen, self.date, same))
-        return envelope, moulded.filled(address, envelope.message_id, (unsubscribe_url,), values)
+        chunks = moulded.filled(envelope.recipient, envelope.message_id, (unsubscribe_url, *leave), values)
+        return envelope, signed(self.signers, chunks)
+
+
+def leave_by_mail(keyring: Keyring, address: str, subscription_id: int) -> str:
+    """A mailto: address (RFC 6068) that ends one subscription, whatever the mail says: some programs leave the subject
+    away."""
+    return f"mailto:{return_path(_quoted(address), mark(keyring, LEAVE, subscription_id))}?subject=unsubscribe"
+
+
+@lru_cache(16)
+def _quoted(address: str) -> str:
+    return quote(address, safe="@+")
 
 
 def _moulded(head: Letterhead, frozen: Mapping[str, Frozen], date: datetime, same: Same) -> MessageMould:
@@ -110,7 +135,8 @@ def _moulded(head: Letterhead, frozen: Mapping[str, Frozen], date: datetime, sam
     fields = HeaderFields(
         sender=Mailbox(head.sender_address, head.sender_name), to="", subject=same.subject, date=date, message_id="",
         language=same.language or page.language, reply_to=head.reply_to, archive_url=page.archive_url,
-        list_id=f"{page.newsletter_slug}.{_host(page)}", list_name=page.newsletter_title)
+        list_id=f"{page.newsletter_slug}.{_host(page)}", list_name=page.newsletter_title,
+        feedback_id=head.feedback_id, precedence=head.precedence)
     values = {**dict(zip(OWN, ("1" if there else "" for there in same.own), strict=True)), "preheader": same.preheader,
               **head.values(same.shown, same.more)}
     return message_mould(fields, frozen[same.language], same.shown, values)
@@ -130,6 +156,7 @@ class Letters:
     """The digests that are being sent, each thawed once and its selections read anew when one is missing."""
 
     store: Store
+    signers: tuple[Signer, ...] = ()
     _known: dict[int, Letter] = field(default_factory=dict)
     _taken_down: int = 0
 
@@ -154,4 +181,4 @@ class Letters:
             frozen = {language: thaw(digests.fragment_rows(connection, digest_id, language), facts.nonce)
                       for language in digests.languages(connection, digest_id)}
             return Letter(facts.uid, Letterhead.from_json(facts.settings), frozen, facts.frozen_at,
-                          digests.selection_rows(connection, digest_id))
+                          digests.selection_rows(connection, digest_id), self.signers)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.deliver.transport import Envelope
+from pipeline.deliver.transport import Envelope, Parcel, Way
 from pipeline.errors import TransportError
 from pipeline.model.deliveries import DeliveryState, Outcome
 
@@ -28,6 +28,10 @@ class MaildirTransport:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        return [Way(self.name, self.open)]
 
     def open(self) -> MaildirConnection:
         try:
@@ -83,7 +87,7 @@ class MaildirConnection:
         self._offered = (temporary, self.folder / "new" / name)
         return None
 
-    def commit(self) -> Outcome:
+    def commit(self, following: Parcel | None = None) -> Outcome:
         if self._offered is None:
             raise ValueError("nothing was offered")
         temporary, final = self._offered

@@ -1,34 +1,46 @@
 """deliver: outbox | claim | personalise | offer | hand over (durably) | commit | record.
 
-One transaction a message does two things: it records what became of the message before, and it marks the next one
-as handed over. Only then does the transport take the step that can't be taken back. Whatever dies, at most the one
-message between that mark and its answer is in doubt, and it is listed as such.
+Several connections send at once (`lane`), each with a message of its own; one thread writes the ledger for all of them
+(`clerk`), in transactions that record what became of the messages before and mark the next ones as handed over. Only
+then does a connection take the step that can't be taken back. Whatever dies, at most the one message of each connection
+between that mark and its answer is in doubt, and it is listed as such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import count
 from secrets import token_hex
 
+from pipeline.deliver.clerk import Clerk, Ledger, Stop, Told
+from pipeline.deliver.lane import Lane, decide_resend
 from pipeline.deliver.letters import Letters
-from pipeline.deliver.retry import HORIZON, next_try
-from pipeline.deliver.transport import Connection, Transport
-from pipeline.errors import BroadsheetError, StoreError, TransportError
+from pipeline.deliver.pace import Pace
+from pipeline.deliver.retry import HORIZON
+from pipeline.deliver.supply import Supply
+from pipeline.deliver.transport import Transport, Way
+from pipeline.errors import StoreError
 from pipeline.mail.tokens import Keyring
-from pipeline.model.deliveries import DeliveryState, Outcome
+from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus
 from pipeline.store import Connection as Database
-from pipeline.store import deliveries, digests
+from pipeline.store import deliveries, destinations, digests
 from pipeline.store.deliveries import Claimed
 from pipeline.store.engine import Store
+from pipeline.store.expiring import expire_all
+from pipeline.store.moving import begin_sending
 
-CLAIM = 100
-"""Deliveries claimed at a time."""
+CLAIM = 200
+"""Deliveries claimed at a time, at least; twice as many as there are connections, where that is more."""
 
-PATIENCE = 3
-"""Times a transaction is tried again when the database is busy."""
+EACH = 4
+"""Deliveries for which one more connection is worth opening."""
+
+GOODBYE_S = 10.0
+"""How long answers that are under way are waited for when somebody interrupts."""
 
 
 @dataclass(slots=True)
@@ -37,6 +49,7 @@ class Delivered:
 
     numbers: dict[DeliveryState, int] = field(default_factory=dict)
     stopped: str = ""        # the transport's reason for taking no more, "" where it took everything
+    troubles: list[str] = field(default_factory=list)    # ways that went down
     finished: list[int] = field(default_factory=list)
 
     def count(self, state: DeliveryState) -> None:
@@ -45,15 +58,6 @@ class Delivered:
     @property
     def total(self) -> int:
         return sum(self.numbers.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of a claimed delivery, not recorded yet. `resend`: it is uncertain, and goes out once more."""
-
-    claimed: Claimed
-    outcome: Outcome
-    resend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +70,102 @@ class Outbox:
     lease: str
     now: Callable[[], datetime]
     progress: Callable[[DeliveryState], None] = lambda _state: None
+    pace: Pace = field(default_factory=Pace)
+    retry_for: timedelta = HORIZON
+    jitter: Callable[[], float] = random.random
+    stopped: Callable[[Stop], None] = lambda _stop: None   # hears of destinations to which nothing goes any more
 
 
 def deliver(outbox: Outbox) -> Delivered:
-    """Send everything that is due now. Returns when nothing is due any more, mail is stopped, or the transport can't.
+    """Send everything that is due now. Returns when nothing is due any more, mail is stopped, or no way out is open.
 
-    A message's own failure is an outcome, not an exception. TransportError comes out as `stopped`.
+    A message's own failure is an outcome, not an exception. That there is no way out comes back as `stopped`.
     """
     done = Delivered()
-    with outbox.store.write() as database:
-        deliveries.expire(database, outbox.now() - HORIZON, outbox.now())
+    expire_all(outbox.store, outbox.now())
     letters = Letters(outbox.store)
-    connection: Connection | None = None
+    leases = count(1)
+
+    def claim(database: Database, most: int) -> list[Claimed]:
+        claimed = deliveries.claim(database, f"{outbox.lease}.{next(leases)}", outbox.now(), most)
+        begin_sending(database, {one.digest_id for one in claimed})
+        return claimed
+
     try:
-        while not done.stopped and (claimed := _claim(outbox)):
-            try:
-                connection = connection or outbox.transport.open()
-            except TransportError as error:
-                done.stopped = str(error)
+        while not done.stopped:
+            ways, closed = _open_ways(outbox)
+            with outbox.store.write() as database:
+                claimed = claim(database, CLAIM)
+            if not claimed:
+                break
+            if not ways:
+                done.stopped = closed
                 break
             letters.refresh()
-            _send(outbox, connection, letters, claimed, done)
+            _send(outbox, letters, ways, claimed, claim, done)
     finally:
-        if connection is not None:
-            connection.close()
-        _settle(outbox, outbox.lease)  # nothing is left, unless something broke on the way
+        _settle_all(outbox, f"{outbox.lease}.")  # nothing is left, unless something broke on the way
     done.finished = finish(outbox.store, outbox.now())
     return done
+
+
+def _open_ways(outbox: Outbox) -> tuple[list[Way], str]:
+    """The transport's ways but those that said no to us; why not, where some are missing."""
+    with outbox.store.read() as database:
+        stopped = destinations.stopped(database, outbox.now())
+    shut = {way.name: stopped[key] for way in outbox.transport.ways
+            if (key := destinations.relay(way.name)) in stopped}
+    reasons = [f"{name} said no, and gets nothing until {row.until:%d %b %H:%M} UTC: {row.reason}"
+               for name, row in shut.items()]
+    return [way for way in outbox.transport.ways if way.name not in shut], "; ".join(reasons)
+
+
+def _send(
+    outbox: Outbox, letters: Letters, ways: Sequence[Way], claimed: list[Claimed],
+    claim: Callable[[Database, int], list[Claimed]], done: Delivered,
+) -> None:
+    """Send what was claimed and what can be claimed after it, by as many connections as are worth it."""
+    def heard(told: Told) -> None:
+        done.count(told.outcome.state)
+        outbox.progress(told.outcome.state)
+
+    supply = Supply(ways, outbox.pace, claimed, outbox.now)
+    ledger = Ledger(outbox.store, outbox.now, claim, outbox.retry_for, outbox.jitter, heard, outbox.stopped)
+    clerk = Clerk(ledger, letters, supply)
+    lanes = [Lane(way, clerk, supply, outbox.keyring) for way in ways
+             for _ in range(min(way.connections, max(1, len(claimed) // EACH)))]
+    try:
+        for lane in lanes:
+            lane.start()
+        clerk.serve()
+    except StoreError as error:  # nothing goes on without the ledger; what is claimed goes back into the queue
+        clerk.drain(GOODBYE_S)
+        done.stopped = str(error)
+    except BaseException:
+        clerk.drain(GOODBYE_S)
+        raise
+    down = [state.down for state in supply.ways.values() if state.down]
+    if len(down) == len(ways):
+        done.stopped = done.stopped or down[0]
+    done.troubles += [reason for reason in down if reason not in done.troubles]
 
 
 def recover(outbox: Outbox, worker: str) -> dict[DeliveryState, int]:
     """Settle what the leases of a worker still hold though none of its calls goes on: what was only claimed is queued
     again, what was handed over is looked for where the transport can look, and is else uncertain. Numbers by state."""
+    settled = _settle_all(outbox, f"{worker}.")
+    if settled:
+        finish(outbox.store, outbox.now())
+    return settled
+
+
+def _settle_all(outbox: Outbox, prefix: str) -> dict[DeliveryState, int]:
     settled: dict[DeliveryState, int] = {}
     with outbox.store.read() as database:
-        left = deliveries.leases(database, f"{worker}.")
+        left = deliveries.leases(database, prefix)
     for lease in left:
         for state, number in _settle(outbox, lease).items():
             settled[state] = settled.get(state, 0) + number
-    if left:
-        finish(outbox.store, outbox.now())
     return settled
 
 
@@ -136,12 +196,6 @@ def decide_interrupted(*, arrived: bool | None) -> tuple[DeliveryState, str]:
     return DeliveryState.QUEUED, "nothing had arrived when the program stopped; sent again"
 
 
-def decide_resend(state: DeliveryState, on_uncertain: str, *, covered: bool) -> bool:
-    """Whether a delivery that is now in `state` goes out again: once, where the operator asked for it. One that was
-    uncertain before (`covered`) stays listed."""
-    return state is DeliveryState.UNCERTAIN and on_uncertain == "resend" and not covered
-
-
 def finish(store: Store, now: datetime) -> list[int]:
     """Mark digests as done for which nobody waits any more; their ids. In a transaction of its own, after the
     outcomes are committed: two workers that record the last two rows at once must not both miss it."""
@@ -153,81 +207,6 @@ def finish(store: Store, now: datetime) -> list[int]:
             over = [i for i in over if not deliveries.waiting(database, i)
                     and digests.change(database, i, DigestStatus.DONE, done_at=now)]
     return over
-
-
-def _claim(outbox: Outbox) -> list[Claimed]:
-    with outbox.store.write() as database:
-        claimed = deliveries.claim(database, outbox.lease, outbox.now(), CLAIM)
-        for digest_id in {one.digest_id for one in claimed}:
-            digests.change(database, digest_id, DigestStatus.SENDING)
-    return claimed
-
-
-def _send(
-    outbox: Outbox, connection: Connection, letters: Letters, claimed: list[Claimed], done: Delivered
-) -> None:
-    """Send what was claimed, in order, and leave nothing of it without a recorded outcome."""
-    before: Answer | None = None
-    for one in claimed:
-        on_uncertain = ""
-        try:
-            letter = letters.get(one.digest_id, one.selection_id)
-            on_uncertain = letter.head.on_uncertain
-            envelope, chunks = letter.message(outbox.keyring, one)
-            refused = connection.offer(replace(envelope, lease=outbox.lease), chunks)
-        except (TransportError, StoreError) as error:  # nothing goes on; what is claimed goes back into the queue
-            done.stopped = str(error)
-            break
-        except (BroadsheetError, ValueError) as error:  # this one message can't be made: the others go on
-            refused = Outcome(DeliveryState.FAILED, f"its message can't be made: {error}")
-        mine = _hand_over(outbox, before, one if refused is None else None)
-        before = None
-        if refused is not None:
-            outcome = refused
-        elif not mine:  # unsubscribed, cancelled or stopped meanwhile: no dot
-            connection.abandon()
-            continue
-        else:
-            outcome = connection.commit()
-        before = Answer(one, outcome, decide_resend(outcome.state, on_uncertain, covered=one.covered))
-        done.count(outcome.state)
-        outbox.progress(outcome.state)
-        if outcome.stop:
-            done.stopped = outcome.reason
-            break
-    _hand_over(outbox, before, None)
-
-
-def _hand_over(outbox: Outbox, before: Answer | None, following: Claimed | None) -> bool:
-    """Record the outcome before, and mark the delivery that follows; whether that one may go. One transaction."""
-    def write(database: Database) -> bool:
-        now = outbox.now()
-        if before is not None:
-            _record(outbox, database, before, now)
-        return following is not None and following.id in deliveries.hand_over(
-            database, [following.id], outbox.lease, now)
-
-    if before is None and following is None:
-        return False
-    for attempt in range(PATIENCE):
-        try:
-            with outbox.store.write() as database:
-                return write(database)
-        except StoreError as error:
-            if error.permanent or attempt == PATIENCE - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _record(outbox: Outbox, database: Database, answer: Answer, now: datetime) -> None:
-    one, outcome, retry_at = answer.claimed, answer.outcome, None
-    if outcome.state is DeliveryState.DEFERRED:
-        retry_at = next_try(one.attempts + 1, one.first_tried_at or now, now)
-        if retry_at is None:
-            outcome = replace(outcome, state=DeliveryState.FAILED, reason=f"given up after 48 h: {outcome.reason}")
-    mine = deliveries.record(database, one.id, outbox.lease, outcome, now, retry_at=retry_at)
-    if mine and answer.resend:
-        deliveries.resend(database, one.id, now)
 
 
 def new_lease(worker: str) -> str:

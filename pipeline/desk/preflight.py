@@ -21,7 +21,8 @@ from pipeline.desk.preview import preview
 from pipeline.desk.proof.finding import Severity, holding
 from pipeline.desk.proving import look_at
 from pipeline.desk.standing import Mood, standings
-from pipeline.errors import BroadsheetError, StoreError
+from pipeline.errors import BroadsheetError, ConfigError, StoreError
+from pipeline.mail.keys import load_signers, sender_domain
 from pipeline.model.feeds import INDEX_FILE
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.net.guard import check_address, check_url
@@ -242,6 +243,8 @@ def _people(app: App) -> Iterator[Finding]:
 def _transport(config: Config) -> Iterator[Finding]:
     if config.mail is None:
         return
+    if config.mail.dkim:
+        yield from signing(config)
     try:
         transport_for(config).open().close()
     except BroadsheetError as error:
@@ -253,6 +256,33 @@ def _transport(config: Config) -> Iterator[Finding]:
         smtp = config.mail.smtp
         as_user = f" as {smtp.user}" if smtp.user else ""
         yield Finding("mail", f"{smtp.host}:{smtp.port} answers and takes mail{as_user}")
+
+
+def signing(config: Config) -> Iterator[Finding]:
+    """Whether the keys of DKIM can be used, and by whom else."""
+    if config.mail is None:
+        return
+    try:
+        signers = load_signers(config)
+    except ConfigError as error:
+        yield from (Finding("dkim", problem, Verdict.PROBLEM) for problem in error.problems)
+        return
+    for wanted, signer in zip(config.mail.dkim, signers, strict=True):
+        area = f"dkim {signer.selector}"
+        mode = wanted.key.stat().st_mode & 0o777
+        if mode & 0o077:
+            yield Finding(area, f"{wanted.key} can be read by others (mode {mode:04o}), who could sign in your name: "
+                                f"chmod 600 {wanted.key}", Verdict.WARNING)
+        if not aligned(signer.domain, sender_domain(config)):
+            yield Finding(area, f"signs for {signer.domain}, which is not the sender's domain {sender_domain(config)} "
+                                "nor above or below it, so it proves nothing about the sender (DMARC)", Verdict.WARNING)
+        yield Finding(area, f"signs as {signer.name} ({signer.algorithm})")
+
+
+def aligned(one: str, other: str) -> bool:
+    """Whether DMARC takes two domains for one, as far as that can be known without the list of public suffixes
+    (RFC 7489 §3.1): they are the same, or one stands below the other."""
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def _id(connection: Connection, newsletter: Newsletter) -> int:

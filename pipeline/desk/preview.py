@@ -123,7 +123,7 @@ def _as_sent(app: App, digest: Digest, audience: str, subscription: Subscription
             selection_id = theirs[0].selection_id
         else:
             selection_id = ledger.commonest_selection(connection, digest.id)
-    letter = Letters(app.store).get(digest.id)
+    letter = Letters(app.store, app.signers()).get(digest.id)
     if selection_id is None:
         return Preview(digest, audience, digest.selected, reader, None, "nobody has a delivery of it yet")
     row = letter.selections[selection_id]

@@ -9,6 +9,7 @@ from secrets import token_hex
 
 from pipeline.app import App
 from pipeline.compose.press import Pressed, selection_subject
+from pipeline.compose.settings import with_mailto
 from pipeline.deliver.letters import Letter
 from pipeline.deliver.transport import Envelope
 from pipeline.model.articles import Article
@@ -76,7 +77,9 @@ def sheet_of(
     articles = [article for article, _ in pressed.plan.chosen]
     language = reader.language if reader.language in pressed.frozen else ""
     subject, preheader = selection_subject(app.templates(), pressed.head, selection, articles, language)
-    letter = Letter(token_hex(16), pressed.head, pressed.frozen, app.now(), {})
+    with app.store.read() as connection:
+        head = with_mailto(connection, pressed.head, app.now())
+    letter = Letter(token_hex(16), head, pressed.frozen, app.now(), {}, app.signers())
     envelope, chunks = letter.personal(
         app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
         shown=pressed.head.arranged(selection), preheader=preheader, more=selection.more,

@@ -12,17 +12,18 @@ from pipeline.app import App
 from pipeline.audience.addresses import read_address
 from pipeline.compose.choose import Plan, choose, plan_of
 from pipeline.config import Newsletter
-from pipeline.desk.alerts import hand_over
+from pipeline.deliver.notices import send_now
+from pipeline.deliver.stage import Outbox, new_lease
 from pipeline.desk.preview import draft, known_id, make_sheet
 from pipeline.desk.sheet import Reader, Sheet
 from pipeline.errors import BroadsheetError, UsageError
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import Digest
 from pipeline.model.runs import Slot
-from pipeline.store import Connection, articles, meta
+from pipeline.store import Connection, articles, meta, notices
+from pipeline.store.notices import TEST, Draft
 
 MARK = "[Test] "
-KIND = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,14 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str =
     sheet = make_sheet(app, newsletter, digest, plan, Reader(recipient), mark=MARK,
                        unsubscribe_url=f"{app.config.site.public_url}/u/test",
                        preferences_url=f"{app.config.site.public_url}/p/test")
-    outcome = hand_over(app, sheet.envelope, sheet.eml, KIND)
-    return Trial(sheet, outcome or Outcome(DeliveryState.FAILED, "it was handed over before"), again)
+    envelope = sheet.envelope
+    with app.store.write() as connection:
+        notice = notices.queue(connection, Draft(TEST, envelope.recipient, envelope.sender, envelope.message_id,
+                                                 sheet.subject, sheet.eml), app.now())
+    if notice is None:
+        raise AssertionError("only a notice with a key can be there already")
+    outbox = Outbox(app.store, app.keyring, app.transport(), new_lease(TEST), app.now)
+    return Trial(sheet, send_now(outbox, notice), again)
 
 
 def refuse_while_stopped(app: App) -> None:

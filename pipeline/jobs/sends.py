@@ -91,8 +91,7 @@ def _say(app: App, report: Report, watch: Watch, digest: Digest) -> None:
     """Report a digest, and mail the operator where it waits for a word."""
     report.digests.append(digest)
     watch.composed(digest)
-    if problem := digest_waits(app, digest):
-        report.problems.append(problem)
+    digest_waits(app, digest)
 
 
 def _approved_late(app: App, report: Report, watch: Watch) -> None:
@@ -166,8 +165,8 @@ def _run_send(app: App, newsletter: Newsletter, job: str, slot: Slot, report: Re
         report.problems.append(f"newsletter {newsletter.slug}: {error}")
         with app.store.read() as connection:
             held = digests.find(connection, newsletter.slug, slot.schedule, slot.nominal)
-        if held is not None and (problem := digest_waits(app, held)):
-            report.problems.append(problem)
+        if held is not None:
+            digest_waits(app, held)
     with app.store.write() as connection:
         runs.finish(connection, job, slot.due_at, status, app.now(), reason=reason, result=result)
 

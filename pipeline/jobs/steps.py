@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from pipeline.app import App
 from pipeline.compose.stage import fill_batches
+from pipeline.deliver.notices import recover_notices, send_notices
+from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.collecting import collect_due, failing_sources
@@ -46,13 +48,14 @@ def recover_dead(app: App, worker: Worker) -> dict[DeliveryState, int]:
     What is in nobody's hands is read from the ledger, so that whoever dies in the middle of this leaves no delivery
     behind; nor does a call of this very worker that broke (it does one at a time).
     """
-    settled: dict[DeliveryState, int] = {}
     bury_dead(app.store, app.data_folder, app.now(), mine=worker.id)
     if app.config.mail is None:
-        return settled
+        return {}
     with app.store.read() as connection:
         holding = {lease.partition(".")[0] for lease in deliveries.leases(connection, "")}
-        working = {w.id for w in runs.living(connection)} - {worker.id}
+        alive = {w.id for w in runs.living(connection)}
+    working = alive - {worker.id}
+    settled = recover_notices(outbox(app, worker), alive)
     for dead in sorted(holding - working):
         for state, number in recover(outbox(app, worker), dead).items():
             settled[state] = settled.get(state, 0) + number
@@ -83,7 +86,11 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
     if app.config.mail is None:
         return Delivered()
     fill_batches(parts(app), app.now())
+    told = send_notices(outbox(app, worker))
     done = deliver(outbox(app, worker, watch))
+    if not told.stopped:
+        send_notices(outbox(app, worker))  # what the operator must hear of these very deliveries
+    done.stopped = done.stopped or told.stopped
     if not done.total:
         with app.store.read() as connection:
             done.stopped = done.stopped or meta.get(connection, meta.OUTGOING_STOPPED)
@@ -91,4 +98,6 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
-    return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent)
+    retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
+    return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
+                  retry_for=retry_for)

@@ -15,22 +15,11 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from pipeline.errors import BroadsheetError
-
-RSA_BITS = range(2048, 4097)
-"""What a key may have: RFC 8301 §3.2 asks signers for 2048, and more than 4096 few servers check."""
 
 LINE = 76   # bytes of a header line, without its CRLF
 
@@ -46,15 +35,13 @@ to do. Return-Path and Received belong to servers and are never signed (§5.4.1)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
-    """A key, and the name under which the world finds its other half: <selector>._domainkey.<domain>. Never printed."""
+    """A key, and the name under which the world finds its other half. Made by `mail.keys`; never printed."""
 
     domain: str
     selector: str
-    key: RSAPrivateKey | Ed25519PrivateKey
-
-    @property
-    def algorithm(self) -> str:
-        return "rsa-sha256" if isinstance(self.key, RSAPrivateKey) else "ed25519-sha256"
+    algorithm: str                      # "rsa-sha256" or "ed25519-sha256"
+    public: str                         # what the DNS must say of it in p=, base64
+    sign: Callable[[bytes], bytes]      # of a SHA-256 digest; used by several threads
 
     @property
     def name(self) -> str:
@@ -63,45 +50,8 @@ class Signer:
 
     @property
     def record(self) -> str:
-        """The TXT record that belongs there (RFC 6376 §3.6.1, RFC 8463 §4). Its p= is all of the key that is public."""
-        if isinstance(self.key, RSAPrivateKey):
-            kind, public = "rsa", self.key.public_key().public_bytes(
-                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        else:
-            kind, public = "ed25519", self.key.public_key().public_bytes_raw()
-        return f"v=DKIM1; k={kind}; p={b64encode(public).decode()}"
-
-    def sign(self, digest: bytes) -> bytes:
-        """Of a SHA-256 digest. Ed25519 signs the digest itself, as if it were the message (RFC 8463 §3)."""
-        if isinstance(self.key, RSAPrivateKey):
-            return self.key.sign(digest, _PADDING, _PREHASHED)
-        return self.key.sign(digest)
-
-
-def load_key(path: Path) -> RSAPrivateKey | Ed25519PrivateKey:
-    """The private key in a PEM file. Raises BroadsheetError, which never holds anything of the file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BroadsheetError(str(path), f"the DKIM key can't be read: {(error.strerror or '').lower()}",
-                              hint=HOW_TO_MAKE) from None
-    try:
-        key = serialization.load_pem_private_key(data, None)
-    except TypeError:
-        raise BroadsheetError(str(path), "is a key with a password, which nobody is there to type",
-                              hint="`openssl pkey -in KEY -out NEW` writes it without one; chmod 600 both") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise BroadsheetError(str(path), f"is no private key in PEM{_what_it_is(data)}", hint=HOW_TO_MAKE) from None
-    if isinstance(key, Ed25519PrivateKey):
-        return key
-    if not isinstance(key, RSAPrivateKey):
-        kind = type(key).__name__.removesuffix("PrivateKey").strip("_")
-        raise BroadsheetError(str(path), f"is a key of the kind {kind}; DKIM knows RSA and Ed25519", hint=HOW_TO_MAKE)
-    if key.key_size not in RSA_BITS:
-        much = "few" if key.key_size < RSA_BITS.start else "many"
-        raise BroadsheetError(str(path), f"is an RSA key of {key.key_size} bits, which is too {much}: 2048 are asked for",
-                              hint=HOW_TO_MAKE)
-    return key
+        """The TXT record that belongs there (RFC 6376 §3.6.1, RFC 8463 §4)."""
+        return f"v=DKIM1; k={self.algorithm.partition('-')[0]}; p={self.public}"
 
 
 def signed(signers: Sequence[Signer], chunks: list[bytes]) -> list[bytes]:
@@ -195,19 +145,6 @@ def _parted(chunks: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
     raise BroadsheetError("message", "it has no blank line behind its header, so it can't be signed")
 
 
-def _what_it_is(data: bytes) -> str:
-    """A guess that helps, of the first line alone."""
-    first = data.lstrip()[:64]
-    if b"PUBLIC KEY" in first:
-        return ", but the public half of one"
-    if b"OPENSSH PRIVATE KEY" in first:
-        return ", but one for SSH"
-    return ", but a certificate" if b"CERTIFICATE" in first else ""
-
-
-HOW_TO_MAKE = "`openssl genrsa -out KEY 2048` or `openssl genpkey -algorithm ed25519 -out KEY` makes one; chmod 600 KEY"
-_PADDING = PKCS1v15()
-_PREHASHED = Prehashed(hashes.SHA256())
 _KNOWN = {name.encode(): name for name in SIGNED}
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _BLANKS = re.compile(rb"[ \t]+")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import b32encode
 
 from pipeline.errors import BroadsheetError
 from pipeline.mail.tokens import Keyring
@@ -21,7 +20,7 @@ from pipeline.mail.tokens import Keyring
 DELIVERY, NOTICE, LEAVE = "d", "n", "u"
 """What an id in a mark is of; with LEAVE it is a subscription's."""
 
-MAC_LETTERS = 16       # base32 letters of five bits each: 80 bits
+MAC_LETTERS = 20       # of hexadecimal: 80 bits
 ID_DIGITS = 19         # of the largest id, 2^63 - 1
 LOCAL_PART = 64        # bytes, RFC 5321 §4.5.3.1.1
 LONGEST = 1 + ID_DIGITS + MAC_LETTERS
@@ -69,9 +68,9 @@ def _checked(keyring: Keyring, found: re.Match[str]) -> tuple[str, int] | None:
 
 def _mac(secret: str, kind: str, number: int) -> str:
     name = f"mark:{kind}:{number}".encode()
-    return b32encode(hmac.digest(secret.encode(), name, "sha256")[:MAC_LETTERS * 5 // 8]).decode().lower()
+    return hmac.digest(secret.encode(), name, "sha256").hex()[:MAC_LETTERS]
 
 
-_PATTERN = rf"([dnu])(0|[1-9][0-9]{{0,{ID_DIGITS - 1}}})([a-z2-7]{{{MAC_LETTERS}}})"
+_PATTERN = rf"([dnu])(0|[1-9][0-9]{{0,{ID_DIGITS - 1}}})([0-9a-f]{{{MAC_LETTERS}}})"
 _MARK = re.compile(_PATTERN)
 _MARK_WITHIN = re.compile(rf"(?<![a-z0-9]){_PATTERN}(?![a-z0-9])")

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, getaddresses
 from ipaddress import ip_address
+from unicodedata import category
 from urllib.parse import urlsplit
 
+from pipeline.config.values import ascii_domain
 from pipeline.errors import BroadsheetError
 from pipeline.model.frozen import Frozen, Mould, Shown, mould
 from pipeline.model.quoted import joinable_qp
 
 MAX_LINE = 998    # bytes without CRLF, RFC 5322 §2.1.1
 FOLD = 76         # bytes; RFC 2047 §2 allows no line with an encoded word to be longer
+MOST_JOINED = 9   # characters of four bytes at most, which are kept in one encoded word
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class HeaderFields:
     """All that a message's headers say. The same fields give the same bytes."""
 
     sender: Mailbox
-    to: str                                 # one address
+    to: str                                 # one address; its local part may be beyond ASCII (RFC 6532)
     subject: str                            # any text; line ends and control characters become blanks
     date: datetime                          # aware; a retry repeats the first try's
     message_id: str                         # "<…@…>"
@@ -57,6 +60,7 @@ class HeaderFields:
     archive_url: str = ""
     feedback_id: str = ""
     auto_submitted: bool = False            # for notices only; a digest is not an answer to anything
+    precedence: bool = False                # "bulk", which no RFC knows and old auto-responders heed
 
 
 def message_chunks(
@@ -131,7 +135,7 @@ class HeaderMould:
         if one_click(unsubscribe):
             mine.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
         start, named, told, end = self.runs
-        return b"".join((start, _block([("To", _check_address(to))]), named,
+        return b"".join((start, _block([("To", _recipient(to))], "utf-8"), named,
                          _block([("Message-ID", _token(message_id, "Message-ID"))]), told, _block(mine), end))
 
 
@@ -153,14 +157,16 @@ def _header_mould(fields: HeaderFields) -> HeaderMould:
         end.append(("Feedback-ID", _token(fields.feedback_id, "Feedback-ID")))
     if fields.auto_submitted:
         end.append(("Auto-Submitted", "auto-generated"))
+    if fields.precedence:
+        end.append(("Precedence", "bulk"))
     return HeaderMould((
         _block([("From", _mailbox(fields.sender, len("From: ")))]),
         _block([("Subject", _unstructured(fields.subject, len("Subject: "))), ("Date", format_datetime(fields.date))]),
         _block(told), _block(end)))
 
 
-def _block(lines: Iterable[tuple[str, str]]) -> bytes:
-    block = "".join([f"{name}: {value}\r\n" for name, value in lines]).encode("ascii")
+def _block(lines: Iterable[tuple[str, str]], encoding: str = "ascii") -> bytes:
+    block = "".join([f"{name}: {value}\r\n" for name, value in lines]).encode(encoding)
     if len(block) > MAX_LINE and max(map(len, block.split(b"\r\n"))) > MAX_LINE:
         raise BroadsheetError("message", f"a header line would be longer than {MAX_LINE} bytes")
     return block
@@ -217,7 +223,22 @@ def _encoded_words(text: str, used: int) -> str:
 
 
 def _clusters(text: str) -> list[str]:
-    return _CLUSTER.findall(text)
+    """What a reader takes for one character: a letter with its marks, an emoji with its skin, flags, families."""
+    found: list[str] = []
+    for char in text:
+        last = found[-1] if found else ""
+        joined = last and (category(char).startswith("M") or char in _JOINERS or "\U0001f3fb" <= char <= "\U0001f3ff"
+                           or last[-1] == "\u200d" or (len(last) == 1 and _is_flag(last) and _is_flag(char)))
+        if joined and len(last) < MOST_JOINED:
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
+
+
+def _is_flag(char: str) -> bool:
+    """Half of one: two regional indicators are a flag."""
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
 def _bytes_in(room: int) -> int:
@@ -253,6 +274,29 @@ def _check_address(address: str) -> str:
     return address
 
 
+def wire_address(address: str) -> str:
+    """An address as it stands in a header and in RCPT: its domain in punycode, its local part as it is. Where that is
+    beyond ASCII the message is one for SMTPUTF8 (RFC 6531), and stands as UTF-8 in To (RFC 6532), never encoded: an
+    encoded word inside an address would be another address (RFC 2047 §5)."""
+    if address.isascii():  # nearly all: this is on the path of every message
+        return address
+    local, at, domain = address.rpartition("@")
+    try:
+        return f"{local}{at}{ascii_domain(domain)}"
+    except ValueError:
+        raise BroadsheetError("message", f"{address!r} is not one mail address", hint="its domain is none") from None
+
+
+def _recipient(address: str) -> str:
+    """One address for To."""
+    if address.isascii():
+        return _check_address(address)
+    address = wire_address(address)
+    if not _UTF8_ADDRESS.fullmatch(address) or not address.isprintable():
+        raise BroadsheetError("message", f"{address!r} is not one mail address")
+    return address
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -266,6 +310,6 @@ _PRINTABLE = re.compile(r"[ -~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/?^_`{|}~-]+)*")
 _ADDRESS = re.compile(r'[^\s@<>()\[\],;:"\\\x00-\x20\x7f-\U0010ffff]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*')
+_UTF8_ADDRESS = re.compile(r'[^\s@<>()\[\],;:"\\\x00-\x20\x7f-\x9f]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*')
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:[!-;=?-~]+")
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable
-_CLUSTER = re.compile(r".[\u0300-\u036f\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]{0,8}", re.DOTALL)

@@ -83,6 +83,8 @@ class Outcome:
     code: int = 0            # SMTP reply code, 0 where there is none
     slow_down: bool = False  # 421 or 4.7.x: the destination asks for less
     stop: bool = False       # 5.7.x: policy; stop this destination and tell the operator
+    about: str = ""          # of those two: whose answer it is, "relay" or the recipient's "domain"
+    no_such_address: bool = False   # 5.1.x: never mail it again
 
 
 @dataclass(frozen=True, slots=True)

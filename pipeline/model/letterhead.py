@@ -23,6 +23,10 @@ class Letterhead:
     rules: Rules
     groups: tuple[str, ...] = ()   # the names of headings, in the order of their numbers from 1 on
     room: int = 0                  # bytes of HTML that a mail has for articles; 0: not known
+    return_path: str = ""          # where bounces come back, each with a mark of its own; "": to the sender
+    unsubscribe_mailto: str = ""   # where a mail may ask to leave, likewise; "": nobody reads such mails
+    feedback_id: str = ""          # which mails Gmail counts complaints of together
+    precedence: bool = False       # "Precedence: bulk"
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)

@@ -25,7 +25,9 @@ from pipeline.model.deliveries import (
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.store import meta
+from pipeline.store.chunks import chunks
 from pipeline.store.digests import covered_until
+from pipeline.store.moving import LASTS, barred, exclude, late, leave_out, shift
 from pipeline.store.schema import (
     batches,
     deliveries,
@@ -61,7 +63,9 @@ class Claimed:
     attempts: int
     first_tried_at: datetime | None
     batch_due_at: datetime
+    expires_at: datetime      # not sent by then it goes no more
     covered: bool             # it was uncertain once already
+    lease: str                # of this very claim: what was given back and claimed again is another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,16 @@ FILLED = (*SENT_FROM, DigestStatus.PAUSED, DigestStatus.CANCELLED)
 
 
 def add_batches(
-    connection: Connection, digest_id: int, due_at: datetime, subscription_ids: Sequence[int], size: int
+    connection: Connection, digest_id: int, due_at: datetime, subscription_ids: Sequence[int], size: int,
+    expires_at: datetime | None = None,
 ) -> None:
-    """Cut an audience (ascending subscription ids) into batches; nobody has a row of their own yet."""
+    """Cut an audience (ascending subscription ids) into batches; nobody has a row of their own yet. Whoever has not got
+    theirs by `expires_at` (None: LASTS after it was due) gets it no more."""
     rows = []
     for start in range(0, len(subscription_ids), size):
         part = subscription_ids[start:start + size]
         rows.append({"digest_id": digest_id, "due_at": due_at, "first_id": part[0], "last_id": part[-1],
-                     "selected": len(part)})
+                     "selected": len(part), "expires_at": expires_at})
     if rows:
         connection.execute(insert(batches), rows)
 
@@ -153,12 +159,12 @@ def fill(connection: Connection, batch: Batch, fills: Sequence[Fill], now: datet
     older = [f.supersedes for f in fills if f.supersedes]
     for state in (DeliveryState.QUEUED, DeliveryState.CLAIMED):
         ids = [one.id for one in older if one.state is state]
-        _shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.id.in_(ids), now=now, lease="",
-               reason="superseded by a later digest, which covers its articles too")
+        shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.id.in_(ids), now=now, lease="",
+              reason="superseded by a later digest, which covers its articles too")
     # one that was refused for now and never got through has failed; its successor goes on counting from its first try
     ids = [one.id for one in older if one.state is DeliveryState.DEFERRED]
-    _shift(connection, DeliveryState.DEFERRED, DeliveryState.FAILED, deliveries.c.id.in_(ids), now=now, lease="",
-           reason="expired: the next digest covers its articles; the last answer was " + deliveries.c.reason)
+    shift(connection, DeliveryState.DEFERRED, DeliveryState.FAILED, deliveries.c.id.in_(ids), now=now, lease="",
+          reason="expired: the next digest covers its articles; the last answer was " + deliveries.c.reason)
     if fills:
         connection.execute(insert(deliveries), [_row(batch, one, now) for one in fills])
     counted: dict[DeliveryState, int] = {}
@@ -168,45 +174,46 @@ def fill(connection: Connection, batch: Batch, fills: Sequence[Fill], now: datet
         filled_at=now, **{str(state): batches.c[state] + number for state, number in counted.items()}))
 
 
-def expire(connection: Connection, before: datetime, now: datetime) -> int:
-    """Give up what should have gone before a moment and did not; the window is given back to the next digest."""
-    late = deliveries.c.id.in_(
-        select(deliveries.c.id).join(batches, batches.c.id == deliveries.c.batch_id).where(batches.c.due_at < before))
-    return sum(
-        len(_shift(connection, state, DeliveryState.FAILED, late, now=now, lease="",
-                   reason="expired: it could not be sent in time"))
-        for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED)
-    )
-
-
 def claim(connection: Connection, worker: str, now: datetime, limit: int) -> list[Claimed]:
-    """Take up to `limit` due deliveries under `worker`'s lease; none while outgoing mail is stopped."""
+    """Take up to `limit` due deliveries under `worker`'s lease; none while outgoing mail is stopped.
+
+    Here everybody is looked at once more: who left, or was suppressed, while their message was under way and came back
+    is left out, with the reason, and so is nobody taken whose batch has expired.
+    """
     if meta.get(connection, meta.OUTGOING_STOPPED):
         return []
-    ids: list[int] = []
+    ids: set[int] = set()
+    expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
     active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(digests.c.due_at, digests.c.id)
     for digest_id in connection.execute(active).scalars().all():
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
                 select(deliveries.c.id)
-                .where(deliveries.c.digest_id == digest_id, deliveries.c.state == state, deliveries.c.due_at <= now)
+                .where(deliveries.c.digest_id == digest_id, deliveries.c.state == state, deliveries.c.due_at <= now,
+                       ~expired)
                 .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
                 .with_for_update(skip_locked=True)
             ).scalars().all()
-            ids += _shift(connection, state, DeliveryState.CLAIMED, deliveries.c.id.in_(due), now=now, lease=worker)
+            ids |= shift(connection, state, DeliveryState.CLAIMED, deliveries.c.id.in_(due), now=now, lease=worker)
         if len(ids) >= limit:
             break
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.digest_id, deliveries.c.batch_id, deliveries.c.subscription_id,
                deliveries.c.selection_id, deliveries.c.attempts, deliveries.c.first_tried_at, deliveries.c.covered,
-               subscribers.c.address, subscriptions.c.confirmed_at, batches.c.due_at)
+               subscribers.c.address, subscriptions.c.confirmed_at, batches.c.due_at, batches.c.expires_at,
+               subscriptions.c.status, suppressions.c.reason)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key)
         .join(batches, batches.c.id == deliveries.c.batch_id)
         .where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
-    )
+    ).all()
+    gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
+    out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
     return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at, r.covered) for r in rows]
+                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered,
+                    worker)
+            for r in rows if r.id not in out]
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:
@@ -218,9 +225,9 @@ def hand_over(connection: Connection, ids: Collection[int], worker: str, now: da
         return set()
     sendable = select(digests.c.id).where(digests.c.status.in_(SENT_FROM))
     mine = and_(deliveries.c.id.in_(list(ids)), deliveries.c.lease == worker, deliveries.c.digest_id.in_(sendable))
-    return _shift(connection, DeliveryState.CLAIMED, DeliveryState.HANDED, mine, now=now,
-                  attempts=deliveries.c.attempts + 1,
-                  first_tried_at=func.coalesce(deliveries.c.first_tried_at, now))
+    return shift(connection, DeliveryState.CLAIMED, DeliveryState.HANDED, mine, now=now,
+                 attempts=deliveries.c.attempts + 1,
+                 first_tried_at=func.coalesce(deliveries.c.first_tried_at, now))
 
 
 def record(
@@ -246,21 +253,38 @@ def record(
         if source is DeliveryState.CLAIMED and target is DeliveryState.DEFERRED:
             values |= {"attempts": deliveries.c.attempts + 1,
                        "first_tried_at": func.coalesce(deliveries.c.first_tried_at, now)}
-        if _shift(connection, source, target, mine, now=now, lease=lease, covered=covered, **values):
+        if shift(connection, source, target, mine, now=now, lease=lease, covered=covered, **values):
+            leave_out(connection, target, [delivery_id], now)  # they may have left while it was under way
             return True
     return False
 
 
 def give_back(connection: Connection, worker: str, now: datetime) -> int:
     """Queue again what a worker claimed and never handed over; safe, because nothing of it has left."""
-    return len(_shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
-                      now=now, lease=""))
+    return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
+                     now=now, lease=""))
+
+
+def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> set[int]:
+    """Those of a lease's claimed deliveries that may still be handed over."""
+    if meta.get(connection, meta.OUTGOING_STOPPED):
+        return set()
+    sendable = select(digests.c.id).where(digests.c.status.in_(SENT_FROM))
+    return set(connection.execute(select(deliveries.c.id).where(
+        deliveries.c.id.in_(list(ids)), deliveries.c.state == DeliveryState.CLAIMED, deliveries.c.lease == worker,
+        deliveries.c.digest_id.in_(sendable))).scalars())
+
+
+def postpone(connection: Connection, delivery_id: int, worker: str, until: datetime, now: datetime) -> bool:
+    """Queue a claimed delivery again, for later: its destination takes nothing at the moment. No try is counted."""
+    mine = and_(deliveries.c.id == delivery_id, deliveries.c.lease == worker)
+    return bool(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, mine, now=now, lease="", due_at=until))
 
 
 def give_back_all(connection: Connection, digest_ids: Collection[int], now: datetime) -> int:
     """Take claimed deliveries of digests out of every worker's hands: their messages have to be made anew."""
-    return len(_shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED,
-                      deliveries.c.digest_id.in_(list(digest_ids)), now=now, lease=""))
+    return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED,
+                     deliveries.c.digest_id.in_(list(digest_ids)), now=now, lease=""))
 
 
 def handed_by(connection: Connection, worker: str) -> list[Handed]:
@@ -293,49 +317,46 @@ def settle(
     if target is DeliveryState.QUEUED:
         values["due_at"] = now
     mine = and_(deliveries.c.id == delivery_id, deliveries.c.lease == worker)
-    return bool(_shift(connection, DeliveryState.HANDED, target, mine, now=now, **values))
+    settled = shift(connection, DeliveryState.HANDED, target, mine, now=now, **values)
+    leave_out(connection, target, settled, now)
+    return bool(settled)
 
 
 def resend(connection: Connection, delivery_id: int, now: datetime) -> bool:
-    """Queue an uncertain delivery once more, for someone who is still confirmed; its window stays covered."""
-    confirmed = select(subscriptions.c.id).where(subscriptions.c.status == SubscriptionStatus.CONFIRMED)
-    allowed = and_(deliveries.c.id == delivery_id, deliveries.c.covered, deliveries.c.subscription_id.in_(confirmed))
-    return bool(_shift(connection, DeliveryState.UNCERTAIN, DeliveryState.QUEUED, allowed, now=now, lease="",
-                       due_at=now))
+    """Queue an uncertain delivery once more, for someone who may still be mailed; its window stays covered."""
+    # their row first: on PostgreSQL nobody may leave between this look and the move
+    who = select(deliveries.c.subscription_id).where(deliveries.c.id == delivery_id).scalar_subquery()
+    connection.execute(select(subscriptions.c.id).where(subscriptions.c.id == who).with_for_update())
+    if barred(connection, [delivery_id]):
+        return False
+    allowed = and_(deliveries.c.id == delivery_id, deliveries.c.covered)
+    return bool(shift(connection, DeliveryState.UNCERTAIN, DeliveryState.QUEUED, allowed, now=now, lease="",
+                      due_at=now))
 
 
 def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: datetime, limit: int) -> int:
     """Leave out those of a cancelled digest to whom nothing has gone, at most `limit`; the number of them."""
     here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
     ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
-    return sum(len(_shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.id.in_(ids), now=now, lease="",
-                          reason=reason)) for state in sorted(UNSENT))
+    return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(ids))
 
 
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:
     """Leave a person out of everything that has not gone yet; belongs into the unsubscribing transaction."""
-    return sum(
-        len(_shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.subscription_id == subscription_id,
-                   now=now, reason=reason, lease=""))
-        for state in sorted(UNSENT)
-    )
+    return exclude(connection, deliveries.c.subscription_id == subscription_id, reason, now)
 
 
 def exclude_digest(connection: Connection, digest_id: int, reason: str, now: datetime) -> int:
     """Leave out everyone of a cancelled digest whom nothing has reached yet."""
-    return sum(
-        len(_shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.digest_id == digest_id,
-                   now=now, reason=reason, lease=""))
-        for state in sorted(UNSENT)
-    )
+    return exclude(connection, deliveries.c.digest_id == digest_id, reason, now)
 
 
 def came_back(connection: Connection, delivery_id: int, target: DeliveryState, reason: str, now: datetime) -> bool:
     """Record that a message did not arrive after all. Its window stays covered: who forwards to two places may have
     read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
     for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
-        if target in MOVES[source] and _shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
-                                              lease="", reason=reason, covered=True):
+        if target in MOVES[source] and shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
+                                             lease="", reason=reason, covered=True):
             return True
     return False
 
@@ -359,22 +380,3 @@ def _row(batch: Batch, one: Fill, now: datetime) -> dict[str, Any]:
         "due_at": min(batch.due_at, older.due_at) if older and waited else batch.due_at,
         "attempts": older.attempts if older else 0, "first_tried_at": older.first_tried_at if older else None,
     }
-
-
-def _shift(
-    connection: Connection, source: DeliveryState, target: DeliveryState, where: Any, *, now: datetime, **values: Any
-) -> set[int]:
-    """Move the deliveries that match from one state to another, with their batches' counters; the ids that moved."""
-    if target not in MOVES[source]:
-        raise ValueError(f"the ledger has no move from {source} to {target}")
-    moved = connection.execute(
-        update(deliveries).where(deliveries.c.state == source, where)
-        .values(state=target, changed_at=now, **values).returning(deliveries.c.id, deliveries.c.batch_id)
-    ).all()
-    per_batch: dict[int, int] = {}
-    for row in moved:
-        per_batch[row.batch_id] = per_batch.get(row.batch_id, 0) + 1
-    for batch_id, number in per_batch.items():
-        connection.execute(update(batches).where(batches.c.id == batch_id).values(
-            **{str(source): batches.c[source] - number, str(target): batches.c[target] + number}))
-    return {row.id for row in moved}

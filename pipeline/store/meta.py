@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.store.schema import counters, meta
@@ -22,11 +22,12 @@ SITE_SEQ = "site_seq"                   # and the change up to which they tell e
 SITE_FILES = "site_files"               # JSON: name -> bytes, so that a file that is gone is seen
 RETURNS_READ_AT = "returns_read_at"     # when what comes back was last read to its end; ISO 8601, UTC
 KEY_FINGERPRINT = "key_fingerprint"
+RETURNS_READ_AT = "returns_read_at"   # when what comes back was last read without an error, ISO 8601 in UTC
 
 
 def get(connection: Connection, key: str) -> str:
     """The value, or "" where none was ever put."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none() or ""
+    return connection.execute(_GET, {"wanted": key}).scalar_one_or_none() or ""
 
 
 def put(connection: Connection, key: str, value: str) -> None:
@@ -59,3 +60,6 @@ def take(connection: Connection, name: str, count: int = 1) -> int:
             pass
         last = int(connection.execute(bump.returning(counters.c.value)).scalar_one())
     return int(last) - count + 1
+
+
+_GET = select(meta.c.value).where(meta.c.key == bindparam("wanted"))   # built once: nearly everything asks

@@ -46,11 +46,6 @@ def suppressed(connection: Connection, address_key: str) -> str:
     ).scalar_one_or_none() or ""
 
 
-def suppress(connection: Connection, address_key: str, reason: str, now: datetime) -> None:
-    if not suppressed(connection, address_key):
-        connection.execute(insert(suppressions).values(address_key=address_key, reason=reason, at=now))
-
-
 def find(connection: Connection, newsletter_id: int, address_key: str) -> Subscription | None:
     row = connection.execute(
         _select().where(subscriptions.c.newsletter_id == newsletter_id, subscribers.c.address_key == address_key)

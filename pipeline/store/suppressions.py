@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from pipeline.store import deliveries
 from pipeline.store.schema import subscribers, subscriptions, suppressions
@@ -32,7 +33,11 @@ def suppress(connection: Connection, address_key: str, reason: str, now: datetim
         .with_for_update(of=subscriptions)).scalars().all()
     fresh = not suppressed(connection, address_key)
     if fresh:
-        connection.execute(insert(suppressions).values(address_key=address_key, reason=reason, at=now))
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(suppressions).values(address_key=address_key, reason=reason, at=now))
+        except IntegrityError:  # another process was faster by a moment
+            fresh = False
     for subscription_id in theirs:
         deliveries.exclude_unsent(connection, subscription_id, f"suppressed: {reason}", now)
     return fresh

@@ -19,6 +19,9 @@ from pipeline.errors import UsageError
     ("ada@bücher.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
     ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
     ("a" * 64 + "@example.org", "a" * 64 + "@example.org", "a" * 64 + "@example.org"),
+    ("åsa@example.org", "åsa@example.org", "åsa@example.org"),
+    ("A\u030aSA@example.org", "ÅSA@example.org", "åsa@example.org"),
+    ("用户@例え.example", "用户@xn--r8jz45g.example", "用户@xn--r8jz45g.example"),
     ("ada@sub.sub.example.org", "ada@sub.sub.example.org", "ada@sub.sub.example.org"),
 ])
 def test_good(text: str, address: str, key: str) -> None:
@@ -34,7 +37,9 @@ BAD = [
     "ada@example.org bo@example.org", "ada@exam\nple.org", "ada@example.org\r\nBcc: bo@example.org",
     "ada\x00@example.org", "ada@example\u2028.org", "a\u202eda@example.org", "ada@-example.org", "ada@example-.org",
     "ada@exam_ple.org", "a" * 65 + "@example.org", "ada@" + "x" * 64 + ".org", "ada@" + "x." * 125 + "org",
-    "mailto:ada@example.org", "ada(comment)@example.org", "ada@example.123", "=1+1@[x]", "åsa@example.org",
+    "mailto:ada@example.org", "ada(comment)@example.org", "ada@example.123", "=1+1@[x]",
+    "å" * 33 + "@example.org", "å" * 20 + "@" + "x." * 110 + "org", "å\u200dsa@example.org", "å\u202esa@example.org",
+    "å sa@example.org",
 ]
 
 

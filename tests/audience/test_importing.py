@@ -8,7 +8,7 @@ from pipeline.audience.choices import choices
 from pipeline.audience.importing import CHUNK, import_csv
 from pipeline.audience.subscriptions import Request, add, unsubscribe
 from pipeline.errors import UsageError
-from pipeline.store import subscribers
+from pipeline.store import subscribers, suppressions
 
 GOOD = {"ada@example.org": ("confirmed", "weekly"), "bo@example.org": ("confirmed", "weekly")}
 
@@ -96,7 +96,7 @@ def test_nobody_who_left_comes_back(bring, site, people) -> None:
 
 def test_a_suppressed_address_stays_out(bring, site, people) -> None:
     with site.app.store.write() as connection:
-        subscribers.suppress(connection, "ada@example.org", "complained", site.now)
+        suppressions.suppress(connection, "ada@example.org", "complained", site.now)
     assert bring("address\nada@example.org\n").joined == {"suppressed, and stays so": 1}
     assert people() == {}
 

@@ -20,6 +20,7 @@ import pytest
 from pipeline.compose.stage import compose, fill_batches
 from pipeline.config.edit import with_key
 from pipeline.deliver.stage import Outbox, deliver
+from pipeline.deliver.transport import Way
 from pipeline.desk.takedown import known, take_down
 from pipeline.jobs.collecting import collect_due
 from pipeline.jobs.sends import parts as compose_parts
@@ -301,13 +302,19 @@ def test_a_send_that_is_under_way_goes_on_without_it(stage: Stage) -> None:
     sent: list[str] = []
 
     class Between:
+        name = "between"
+
+        @property
+        def ways(self) -> list[Way]:
+            return [Way(self.name, self.open)]
+
         def open(self) -> Between:
             return self
 
         def offer(self, _envelope: Any, chunks: list[bytes]) -> None:
             self.offered = b"".join(chunks).decode()
 
-        def commit(self) -> Outcome:
+        def commit(self, _following: Any = None) -> Outcome:
             sent.append(self.offered)
             if len(sent) == 1:
                 take_down(site.app, known(site.app, "north"), "")
@@ -321,7 +328,7 @@ def test_a_send_that_is_under_way_goes_on_without_it(stage: Stage) -> None:
         def arrived(self, _envelope: Any) -> bool | None:
             return None
 
-    done = deliver(Outbox(site.app.store, site.app.keyring, Between(), "w.1", site.app.now))  # type: ignore[arg-type]
+    done = deliver(Outbox(site.app.store, site.app.keyring, Between(), "w.1", site.app.now))
     assert done.numbers == {DeliveryState.SENT: 2}
     assert [WORDS in message for message in sent] == [True, False]
     assert "withdrawn" in sent[1]

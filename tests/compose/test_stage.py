@@ -17,7 +17,7 @@ from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.model.selection import Selection
-from pipeline.store import digests, drafts, ledger, subscribers
+from pipeline.store import digests, drafts, ledger, suppressions
 from pipeline.store.schema import articles as rows
 
 NOMINAL = "2026-06-01T08:00"
@@ -95,10 +95,10 @@ def test_too_few_wait_for_the_next(copy_site: Callable, basic_config: str) -> No
 
 def test_suppressed_people_drag_nothing_in(site) -> None:
     with site.app.store.write() as connection:
-        subscribers.suppress(connection, "ada@example.org", "complained", site.now)
+        suppressions.suppress(connection, "ada@example.org", "complained", site.now)
     site.send()
     with site.app.store.write() as connection:
-        subscribers.suppress(connection, "bo@example.org", "complained", site.now)
+        suppressions.suppress(connection, "bo@example.org", "complained", site.now)
     assert make(site).reason == "nobody is subscribed to this schedule"
 
 

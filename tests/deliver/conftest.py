@@ -13,13 +13,14 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from pipeline.compose.stage import fill_batches
-from pipeline.deliver.smtp import Relay
+from pipeline.deliver.relay import Relay
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease
-from pipeline.deliver.transport import Envelope
+from pipeline.deliver.transport import Envelope, Parcel, Way
 from pipeline.jobs.sends import compose_now, parts
 from pipeline.model.deliveries import DeliveryState, Outcome
 
 HELLO = "250-scripted\r\n250-SIZE 10000000\r\n250 ENHANCEDSTATUSCODES"
+PIPELINING = "250-scripted\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250 ENHANCEDSTATUSCODES"
 DROP = "DROP"  # close the connection instead of an answer
 
 
@@ -35,6 +36,7 @@ class Server:
     said: list[str] = field(default_factory=list)
     messages: list[tuple[str, bytes]] = field(default_factory=list)
     connections: int = 0
+    hello: str = HELLO
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -86,9 +88,13 @@ class Server:
             words = line.decode("utf-8", "replace").strip()
             self.said.append(words)
             command = words.partition(" ")[0].upper()
-            recipient = words.partition("<")[2].partition(">")[0] if command == "RCPT" else recipient
-            usual = {"EHLO": HELLO, "HELO": "250 scripted", "DATA": "354 go on", "QUIT": "221 bye"}
+            go_on = "354 go on" if recipient else "503 5.5.1 nobody to deliver to"
+            usual = {"EHLO": self.hello, "HELO": "250 scripted", "DATA": go_on, "QUIT": "221 bye"}
             reply = say(command, usual.get(command, "250 2.0.0 ok"))
+            if command == "RCPT" and reply.startswith("2"):
+                recipient = words.partition("<")[2].partition(">")[0]
+            elif command in ("MAIL", "RSET"):
+                recipient = ""
             if reply == DROP or command == "QUIT":
                 return
             if command == "DATA" and reply.startswith("354"):
@@ -102,13 +108,15 @@ class Server:
                     return
 
 
-@pytest.fixture
-def make_server() -> Iterator[Callable[..., Server]]:
+@pytest.fixture(params=[HELLO, PIPELINING], ids=["plain", "pipelined"])
+def make_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """Whatever is tested with it is tested with both clients: a server decides by its greeting which one it gets."""
     made: list[Server] = []
 
     def make(**replies: Any) -> Server:
         dot = replies.pop("dot", None)
-        made.append(Server({**replies, **({"." : dot} if dot is not None else {})}))
+        hello = replies.pop("hello", request.param)
+        made.append(Server({**replies, **({"." : dot} if dot is not None else {})}, hello=hello))
         return made[-1]
 
     yield make
@@ -180,6 +188,10 @@ class Wire:
     opened: int = 0
     closed: int = 0
 
+    @property
+    def ways(self) -> list[Way]:
+        return [Way(self.name, self.open)]
+
     def open(self) -> Wire:
         self.opened += 1
         return self
@@ -198,7 +210,7 @@ class Wire:
         self.before_commit(envelope.recipient)
         return None
 
-    def commit(self) -> Outcome:
+    def commit(self, following: Parcel | None = None) -> Outcome:
         self.committed.append(self.current)
         self.on_commit(self.current)
         answers = self.answers.get(self.current)
@@ -220,6 +232,7 @@ def wire() -> Wire:
 def send() -> Callable[..., Delivered]:
     """`send(site, transport)` delivers what is due; `worker` is who does it."""
     def run(site: Any, transport: Any, worker: str = "w1", **values: Any) -> Delivered:
+        values = {"jitter": lambda: 0.0, **values}
         return deliver(Outbox(site.app.store, site.app.keyring, transport, new_lease(worker), site.app.now, **values))
 
     return run

@@ -18,7 +18,7 @@ NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
     (251, "will forward", "RCPT", "sent", False, False),
     (421, "closing", "MAIL", "deferred", True, False),
     (450, "4.2.1 busy", "RCPT", "deferred", False, False),
-    (451, "4.7.1 greylisted", "RCPT", "deferred", True, False),
+    (451, "4.7.1 greylisted", "RCPT", "deferred", False, False),
     (452, "4.2.2 over quota", "RCPT", "deferred", False, False),
     (550, "5.1.1 no such user", "RCPT", "bounced", False, False),
     (550, "5.1.1 no such user", ".", "bounced", False, False),

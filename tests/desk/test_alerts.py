@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.newsletters import DigestStatus
+from pipeline.store import meta, notices
 
 REVIEWED = '\n[operator]\nemail = "desk@lantern.example"\n'
 
@@ -61,6 +62,33 @@ def test_without_an_operator_nobody_is_told(make_site: Any, basic_config: str) -
 
 def test_where_mail_is_stopped_or_broken_the_draft_is_there_all_the_same(site: Any) -> None:
     site.folder.joinpath("mailbox").write_text("no Maildir")
-    report = site.send()
-    assert any("could not be told" in problem for problem in report.problems)
+    site.send()
     assert site.digests()[0].drafted_at is not None
+    site.folder.joinpath("mailbox").unlink()
+    site.send()
+    assert len(told(site)) == 1, "and told when mail can go again"
+
+
+def test_while_mail_is_stopped_the_operator_hears_nothing_and_afterwards_everything(site: Any) -> None:
+    with site.app.store.write() as connection:
+        meta.put(connection, meta.OUTGOING_STOPPED, "a test")
+    site.send()
+    assert told(site) == []
+    with site.app.store.write() as connection:
+        meta.remove(connection, meta.OUTGOING_STOPPED)
+    site.send()
+    site.send()
+    assert len(told(site)) == 1
+
+
+def test_what_can_not_be_told_for_two_days_is_told_no_more(site: Any) -> None:
+    site.folder.joinpath("mailbox").write_text("no Maildir")
+    site.send()
+    site.folder.joinpath("mailbox").unlink()
+    site.advance(hours=48)
+    with site.app.store.read() as connection:
+        waiting = [row.id for row in notices.listed(connection)]
+    site.send()
+    with site.app.store.read() as connection:
+        (row,) = [row for row in notices.listed(connection) if row.id in waiting]
+    assert (row.state, row.reason) == ("failed", "expired: it could not be sent in time")

@@ -6,6 +6,8 @@ import socket
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pipeline import config
 from pipeline.desk.preflight import Verdict, preflight, vanished
@@ -135,3 +137,39 @@ def test_a_hub_that_would_never_be_asked(make_site: Any, basic_config: str) -> N
     fine = make_site(basic_config + hub + 'hub_networks = ["127.0.0.0/8"]\n', "fine")
     (good,) = [f for f in preflight(config.load(fine.folder / "config.toml", env={})) if f.area == "hub"]
     assert good.verdict is Verdict.OK
+
+
+KEY = """[[mail.dkim]]
+selector = "2026a"
+key = "dkim.pem"
+"""
+
+
+def findings(site: Any) -> dict[str, list[tuple[Verdict, str]]]:
+    found: dict[str, list[tuple[Verdict, str]]] = {}
+    for one in preflight(config.load(site.folder / "config.toml", env={})):
+        found.setdefault(one.area, []).append((one.verdict, one.text))
+    return found
+
+
+def test_a_key_that_others_may_read_or_that_proves_nothing_is_warned_of(make_site: Any) -> None:
+    site = make_site()
+    change(site, "[preflight]", f"{KEY}[preflight]")
+    assert "line 27: mail.dkim[0].key" in problems(site)["dkim"], "there is none"
+    path = site.folder / "dkim.pem"
+    path.write_bytes(ed25519.Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.chmod(0o640)
+    ((warned, text), (fine, says)) = findings(site)["dkim 2026a"]
+    assert (warned, fine) == (Verdict.WARNING, Verdict.OK)
+    assert f"(mode 0640), who could sign in your name: chmod 600 {path}" in text
+    assert says == "signs as 2026a._domainkey.lantern.example (ed25519-sha256)"
+    path.chmod(0o600)
+    assert [verdict for verdict, _ in findings(site)["dkim 2026a"]] == [Verdict.OK]
+    change(site, '"2026a"', '"2026a"\ndomain = "other.example"')
+    assert "which is not the sender's domain lantern.example" in findings(site)["dkim 2026a"][0][1]
+    change(site, '"other.example"', '"news.lantern.example"')
+    assert [verdict for verdict, _ in findings(site)["dkim 2026a"]] == [Verdict.OK]
+    path.write_text("-----BEGIN PRIVATE KEY-----\ncanary\n")
+    assert "is no private key in PEM" in problems(site)["dkim"]
+    assert "canary" not in str(findings(site))

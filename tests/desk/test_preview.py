@@ -101,10 +101,10 @@ def test_who_gets_nothing_hears_why(make_site: Any) -> None:
     assert (weekly.people, weekly.nothing) == (0, "nobody is subscribed to this schedule")
     with pytest.raises(UsageError, match="not subscribed"):
         preview(site.app, newsletter, address="zed@here.example")
-    from pipeline.store import subscribers
+    from pipeline.store import suppressions
 
     with site.app.store.write() as connection:
-        subscribers.suppress(connection, "ann@here.example", "the mailbox does not exist", site.now)
+        suppressions.suppress(connection, "ann@here.example", "the mailbox does not exist", site.now)
     assert preview(site.app, newsletter, address="ann@here.example").sheet is None
 
 

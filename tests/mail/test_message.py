@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
+from email import message_from_bytes, message_from_string, policy
 from email.header import decode_header, make_header
 from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.utils import parseaddr
+from unicodedata import category
 
 import pytest
 from hypothesis import example, given
@@ -21,6 +24,7 @@ from pipeline.mail.message import (
     message_chunks,
     notice_bytes,
     one_click,
+    wire_address,
 )
 from pipeline.model.frozen import (
     TOKENS,
@@ -168,14 +172,92 @@ def test_any_name_comes_back(name: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "a", "a@b@c", "a@b.c, x@y.z", "a@b.c\r\nBcc: x@y.z", "<a@b.c>", "a b@c.d", "a@b c", "å@b.c", "a@å.se",
-     "a@[127.0.0.1]", "a\0@b.c", "a@b.c\n"],
+    ["", "a", "a@b@c", "a@b.c, x@y.z", "a@b.c\r\nBcc: x@y.z", "<a@b.c>", "a b@c.d", "a@b c", "a@[127.0.0.1]", "a\0@b.c",
+     "a@b.c\n", "å@b.c\n", "å\r\nBcc: x@y.z", "å@b@c", "å, b@c.d", "å b@c.d", "å\u2028@b.c", "å\u202e@b.c", "å\x85@b.c",
+     "a@å..se", "å@", "@å.se", "a@\u202e.se"],
 )
 def test_what_is_not_one_address_is_refused(address: str) -> None:
     with pytest.raises(BroadsheetError, match="not one mail address"):
         message(to=address)
     with pytest.raises(BroadsheetError, match="not one mail address"):
         message(sender=Mailbox(address))
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("ada@grüße.example", "ada@xn--gre-6ka8l.example"), ("ada@straße.example", "ada@xn--strae-oqa.example"),
+        ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"), ("åda@example.org", "åda@example.org"),
+        ("用户@例え.テスト", "用户@xn--r8jz45g.xn--zckzah"),
+    ],
+)
+def test_addresses_of_other_letters_stand_in_to_as_servers_take_them(address: str, written: str) -> None:
+    data = message(to=address)
+    assert f"\r\nTo: {written}\r\n".encode() in data
+    assert wire_address(address) == written
+    assert data.replace(written.encode(), b"x").isascii(), "nothing else is beyond ASCII"
+    addresses = message_from_string(data.decode(), policy=policy.SMTPUTF8)["to"].addresses
+    assert [one.addr_spec for one in addresses] == [written]
+    with pytest.raises(BroadsheetError):
+        message(sender=Mailbox("åda@example.org"))
+
+
+SCRIPTS = {
+    "Arabic": "أخبار اليوم من الرصيف: السُّلْطَة والبحر",
+    "Hebrew": "חֲדָשׁוֹת הַיּוֹם מִן הַנָּמָל",
+    "Persian, joined": "می\u200cخواهم همه را بخوانم",
+    "Chinese": "今天来自码头的消息，以及更多内容" * 3,
+    "Japanese": "波止場からのお知らせ、そしてもっとたくさんの話" * 2,
+    "Korean": "부두에서 온 오늘의 소식과 더 많은 이야기" * 2,
+    "Thai": "ข่าววันนี้จากท่าเรือ และเรื่องอื่น ๆ อีกมากมาย" * 2,
+    "Hindi": "घाट से आज के समाचार और बहुत कुछ" * 2,
+    "Russian": "Новости с набережной и многое другое, что было на этой неделе",
+    "Greek": "Νέα από την προκυμαία, και πολλά άλλα αυτής της εβδομάδας",
+    "Vietnamese, decomposed": "Tin tức từ bến cảng và nhiều hơn nữa",
+    "emoji": "👩🏽\u200d🚒 🏳️\u200d🌈 👨\u200d👩\u200d👧\u200d👦 🇸🇪🇺🇦🇯🇵 " * 4,
+    "marks": "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
+    "dots": "...\n.", "plain, long": "News from the quay and much more that happened this week, all of it told " * 4,
+    "a word that can't be folded": "x" * 200, "a URL": "https://lantern.example/" + "a" * 180,
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_is_there_in_subject_names_and_text(script: str) -> None:
+    words = SCRIPTS[script]
+    shell = (literal(f"{words}\n.{words}\n"), Piece(PieceKind.SLOT, "articles"))
+    told = fragment("articles", 1, f"<p>{words}</p>\n", f"{words}\n")
+    digest = Frozen("nonce123", shell, shell, {("articles", 1): told})
+    made = fields(subject=words, sender=Mailbox("news@lantern.example", words), list_name=words)
+    data = b"".join(message_chunks(made, digest, [1], VALUES))
+    check_wire(data)
+    head = data.partition(b"\r\n\r\n")[0]
+    assert max(len(line) for line in head.split(b"\r\n") if b"http" not in line) <= 78
+    mail = parsed(data)
+    assert not mail.defects
+    assert str(mail["subject"]) == header_text(words)
+    plain, html = (part.get_content().replace("\r\n", "\n") for part in mail.iter_parts())
+    assert plain == personal_text(digest, [1], VALUES)
+    assert html == personal_html(digest, [1], VALUES)
+    for line in head.split(b"\r\n"):  # each encoded word by itself is text, and starts with no mark of the one before
+        for word in re.findall(rb"=\?utf-8\?b\?([A-Za-z0-9+/=]*)\?=", line):
+            first = b64decode(word).decode()[0]
+            assert not category(first).startswith("M") or script == "marks"
+
+
+def test_flags_and_families_stay_together() -> None:
+    family, flag = "👨\u200d👩\u200d👧\u200d👦", "🇸🇪"
+    words = [b64decode(word).decode() for word in
+             re.findall(rb"=\?utf-8\?b\?([A-Za-z0-9+/=]*)\?=", message(subject=(family + flag) * 12))]
+    assert len(words) > 5
+    assert "".join(words) == (family + flag) * 12
+    assert all(word.removeprefix(flag).startswith(family) or word == flag for word in words)
+
+
+def test_precedence_and_feedback_id_only_where_asked_for() -> None:
+    assert parsed(message())["precedence"] is parsed(message())["feedback-id"] is None
+    told = parsed(message(precedence=True, feedback_id="2026-11-22:lantern:Digest:lantern.example"))
+    assert told["precedence"] == "bulk"
+    assert told["feedback-id"] == "2026-11-22:lantern:Digest:lantern.example"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import StoreError
 from pipeline.model.newsletters import DIGEST_MOVES, DigestStatus
 from pipeline.model.sources import SourceKind
-from pipeline.store import declared, digests, notices, runs, sources
+from pipeline.store import declared, digests, runs, sources
 from pipeline.store.schema import digests as digest_rows
 from pipeline.store.sources import Declared
 
@@ -136,11 +136,3 @@ def test_jobs_are_found_by_their_own_name_only(book) -> None:
             runs.enqueue(connection, job, book.now, now=book.now)
         assert [r.job for r in runs.queued(connection, "send:a_b:")] == ["send:a_b:x"]
         assert len(runs.queued(connection, "send:")) == 2
-
-
-def test_a_notice_is_mailed_once(book) -> None:
-    with book.store.write() as connection:
-        assert notices.open_notice(connection, "test", "a@example.org", book.now, dedupe="k")
-        assert notices.open_notice(connection, "test", "a@example.org", book.now, dedupe="k") is None
-        assert notices.open_notice(connection, "test", "a@example.org", book.now)
-        assert notices.open_notice(connection, "test", "a@example.org", book.now)

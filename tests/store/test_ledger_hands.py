@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, meta
+from pipeline.store import deliveries, digests, meta, moving, subscribers, suppressions
+from pipeline.store.schema import batches
+from pipeline.store.schema import suppressions as table
 
 S = DeliveryState
 
@@ -164,3 +168,69 @@ def test_older_digests_go_first(book) -> None:
     late = [d["digest_id"] for d in map(book.row, claim(book, limit=1))]
     assert late != [first], "ada's older delivery was superseded by the second digest"
     assert book.states("ada")[0][0] == "excluded"
+
+
+@pytest.mark.parametrize("how", ["unsubscribed", "suppressed: asked", "cancelled: by a test"])
+@pytest.mark.parametrize("comes_back", ["refused for now", "nothing had arrived"])
+def test_whoever_leaves_while_their_message_is_under_way_gets_no_second_try(crowd, how: str, comes_back: str) -> None:
+    ids = claim(crowd, limit=7)
+    hand_over(crowd, ids)
+    row = crowd.delivery(crowd.digest, "reader2")
+    with crowd.store.write() as connection:
+        if how.startswith("suppressed"):
+            suppressions.suppress(connection, "reader2@example.org", "asked", crowd.now)
+        elif how.startswith("cancelled"):
+            assert digests.change(connection, crowd.digest, DigestStatus.CANCELLED, reason="by a test")
+    if how == "unsubscribed":
+        crowd.leave("reader2")
+    with crowd.store.write() as connection:
+        if comes_back == "refused for now":
+            assert deliveries.record(connection, row["id"], "w.1", Outcome(S.DEFERRED), crowd.now, retry_at=crowd.now)
+        else:
+            assert deliveries.settle(connection, row["id"], "w.1", S.QUEUED, "", crowd.now)
+    assert (crowd.row(row["id"])["state"], crowd.row(row["id"])["reason"]) == ("excluded", how)
+    assert row["id"] not in claim(crowd, "w.2")
+    crowd.check()
+
+
+def test_a_claim_looks_at_everyone_once_more(crowd) -> None:
+    """Whatever let a row of theirs stand: who has left, or is suppressed, is never taken."""
+    with crowd.store.write() as connection:
+        subscribers.unsubscribe(connection, crowd.people["reader1"], crowd.now, "a test")   # and not its deliveries
+        connection.execute(insert(table).values(address_key="reader2@example.org", reason="x", at=crowd.now))
+    gone = {crowd.delivery(crowd.digest, f"reader{n}")["id"] for n in (1, 2)}
+    assert len(claim(crowd)) == 5
+    assert {crowd.row(i)["reason"] for i in gone} == {"unsubscribed", "suppressed: x"}
+    crowd.check()
+
+
+def test_what_has_expired_is_not_claimed(crowd) -> None:
+    with crowd.store.write() as connection:
+        connection.execute(batches.update().values(expires_at=crowd.now + timedelta(hours=1)))
+    assert len(claim(crowd, limit=2)) == 2
+    crowd.now += timedelta(hours=1)
+    assert claim(crowd) == []
+
+
+def test_a_paused_digest_is_not_said_to_be_sent(crowd) -> None:
+    with crowd.store.write() as connection:
+        assert digests.change(connection, crowd.digest, DigestStatus.PAUSED)
+        moving.begin_sending(connection, [crowd.digest])
+        assert digests.get(connection, crowd.digest).status is DigestStatus.PAUSED
+
+
+@pytest.mark.parametrize("at", ["claimed", "queued"])
+def test_leaving_waits_for_whoever_is_just_taking_the_row(crowd, at: str) -> None:
+    """On PostgreSQL both are under way at once; whichever ends first, the row ends left out and is not handed over."""
+    if crowd.store.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    row = crowd.delivery(crowd.digest, "reader2")
+    with crowd.store.write() as connection:
+        taken = [one.id for one in deliveries.claim(connection, "w.1", crowd.now, 7)] if at == "claimed" else []
+        leaving = threading.Thread(target=crowd.leave, args=("reader2",))
+        leaving.start()
+        time.sleep(0.3)
+    leaving.join()
+    assert crowd.row(row["id"])["state"] == "excluded"
+    assert row["id"] not in hand_over(crowd, taken or [row["id"]])
+    crowd.check()

@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from pipeline.errors import StoreError
 from pipeline.model.deliveries import MOVES, DeliveryState, Outcome
-from pipeline.store import deliveries
+from pipeline.store import deliveries, expiring, moving
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -25,11 +25,11 @@ def test_all_81_pairs(book) -> None:
         before = book.row(delivery)
         with book.store.write() as connection:
             if target in MOVES[source]:
-                moved = deliveries._shift(connection, source, target, rows.c.id == delivery, now=book.now)
+                moved = moving.shift(connection, source, target, rows.c.id == delivery, now=book.now)
                 assert moved == {delivery}
             else:
                 with pytest.raises(ValueError, match=f"no move from {source} to {target}"):
-                    deliveries._shift(connection, source, target, rows.c.id == delivery, now=book.now)
+                    moving.shift(connection, source, target, rows.c.id == delivery, now=book.now)
         assert book.row(delivery)["state"] == (target if target in MOVES[source] else source)
         if target not in MOVES[source]:
             assert book.row(delivery) == before
@@ -70,7 +70,7 @@ OPERATIONS = {
     "cancel": (
         lambda c, d, b: deliveries.exclude_digest(c, b.row(d)["digest_id"], "cancelled", b.now),
         {S.QUEUED: S.EXCLUDED, S.CLAIMED: S.EXCLUDED, S.DEFERRED: S.EXCLUDED}),
-    "expire": (lambda c, _d, b: deliveries.expire(c, b.now + LATER, b.now), {S.QUEUED: S.FAILED, S.DEFERRED: S.FAILED}),
+    "expire": (lambda c, _d, b: expiring.expire(c, b.now + LATER), {S.QUEUED: S.FAILED, S.DEFERRED: S.FAILED}),
 }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, meta, suppressions
+from pipeline.store import deliveries, digests, expiring, meta, suppressions
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -65,7 +65,7 @@ def play(book, step: str, who: int, what: int, before: dict[int, dict]) -> None:
                 if digests.change(connection, known[who % len(known)], DigestStatus.CANCELLED):
                     deliveries.exclude_digest(connection, known[who % len(known)], "cancelled", book.now)
             elif step == "expire" and what == 0:
-                deliveries.expire(connection, book.now - timedelta(minutes=30), book.now)
+                expiring.expire(connection, book.now + timedelta(hours=47, minutes=30))
             elif step == "come back" and before:
                 deliveries.came_back(connection, list(before)[(who * 7 + what) % len(before)],
                                      (S.BOUNCED, S.FAILED)[what % 2], "came back", book.now)

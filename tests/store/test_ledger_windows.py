@@ -10,7 +10,8 @@ from sqlalchemy import delete
 from pipeline.compose.fill import BEYOND, IN_FLIGHT, NEWER, NOTHING_LATER, NOTHING_NEW
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, ledger, subscribers
+from pipeline.store import deliveries, digests, expiring, ledger, subscribers, suppressions
+from pipeline.store.moving import LASTS
 from pipeline.store.schema import batches
 from pipeline.store.schema import deliveries as rows
 
@@ -146,7 +147,7 @@ def test_whom_a_digest_selected_and_who_left_before_the_fill(book, when: str, re
     digest = book.freeze()
     if when == "suppressed":
         with book.store.write() as connection:
-            subscribers.suppress(connection, "ada@example.org", "asked", book.now)
+            suppressions.suppress(connection, "ada@example.org", "asked", book.now)
     else:
         book.leave("ada")
     book.fill()
@@ -161,7 +162,7 @@ def test_someone_who_was_suppressed_at_the_freeze_is_not_told_half(book) -> None
     book.join("ada")
     book.accept(3)
     with book.store.write() as connection:
-        subscribers.suppress(connection, "ada@example.org", "asked", book.now)
+        suppressions.suppress(connection, "ada@example.org", "asked", book.now)
     book.join("bo")
     book.accept()
     digest = book.freeze()
@@ -207,8 +208,8 @@ def test_a_cancelled_digest_accounts_for_everybody(book) -> None:
 def test_what_waits_too_long_fails_and_is_given_back(book) -> None:
     digest, first = book.digest_of_one()
     with book.store.write() as connection:
-        assert deliveries.expire(connection, book.now, book.now) == 0
-        assert deliveries.expire(connection, book.now + timedelta(seconds=1), book.now) == 1
+        assert expiring.expire(connection, book.now + LASTS) == 0
+        assert expiring.expire(connection, book.now + LASTS + timedelta(seconds=1)) == 1
         assert not deliveries.waiting(connection, digest)
         assert ledger.window_start(connection, book.people["ada"]) == 0
     assert book.row(first)["state"] == "failed"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.model.subscribers import SubscriptionStatus
-from pipeline.store import deliveries, ledger, meta, subscribers
+from pipeline.store import deliveries, ledger, meta, subscribers, suppressions
 from pipeline.store.subscribers import Audience
 
 NAMES = ("ada", "bo", "cy")
@@ -101,8 +101,8 @@ def test_a_renamed_schedule_takes_its_people_along_and_the_history_keeps_its_nam
 
 def test_suppressing_twice_keeps_the_first_reason(book) -> None:
     with book.store.write() as connection:
-        subscribers.suppress(connection, "ada@example.org", "complained", book.now)
-        subscribers.suppress(connection, "ada@example.org", "other", book.now)
+        suppressions.suppress(connection, "ada@example.org", "complained", book.now)
+        suppressions.suppress(connection, "ada@example.org", "other", book.now)
         assert subscribers.suppressed(connection, "ada@example.org") == "complained"
 
 

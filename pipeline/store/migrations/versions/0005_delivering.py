@@ -26,6 +26,10 @@ def upgrade() -> None:
     op.add_column('digests', _words('kind'))
     op.add_column('batches', sa.Column('expires_at', UTC_TIME))
     op.drop_index('ix_deliveries_batch', 'deliveries')
+    op.drop_index('ix_deliveries_due', 'deliveries')
+    due = sa.text("state IN ('queued', 'deferred')")
+    op.create_index('ix_deliveries_due', 'deliveries', ['digest_id', 'state', 'due_at', 'id'], unique=False,
+                    sqlite_where=due, postgresql_where=due)
     for name in ('sender', 'message_id', 'subject'):
         op.add_column('notices', _words(name))
     for name in ('expires_at', 'first_tried_at'):
