@@ -117,7 +117,7 @@ class Clock:
 
     def _read_returns(self) -> None:
         with self._telling() as report:
-            report.returned = read_returns(self._app)
+            report.returned = read_returns(self._app, lambda: not self._stopping.is_set())
 
     def _send(self) -> None:
         with self._mail, self._telling() as report:
