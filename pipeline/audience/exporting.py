@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pipeline.audience.importing import COLUMNS, PART
 from pipeline.model.subscribers import Subscription, SubscriptionStatus
 
+WARM_UP = "warm_up:"
+"""What the reason begins with for which a warm-up leaves people out of a digest."""
+
 
 def export_csv(people: Iterable[Subscription]) -> str:
     """The file's text. Who has left, or never confirmed, is not in it: nobody may come back by way of a file.

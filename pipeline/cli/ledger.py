@@ -1,4 +1,4 @@
-"""audit, digests, next, runs: what was sent, what was not, what is to come."""
+"""digests, next, runs: what was made, what is to come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli import reviewing
-from pipeline.cli.terminal import BAD, FAILED, GOOD, HEADING, Terminal, here, leave, local, plural
+from pipeline.cli.terminal import HEADING, Terminal, here, local, plural
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ NEWSLETTER = typer.Option("--newsletter", help="Only of this newsletter.")
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(audit)
     app.command("next")(coming)
     app.command()(runs)
     digests = typer.Typer(help="What was made, and what is in it.", rich_markup_mode=None)
@@ -28,50 +27,6 @@ def register(app: typer.Typer) -> None:
     digests.command("show")(digests_show)
     reviewing.register(digests)
     app.add_typer(digests, name="digests")
-
-
-def audit(
-    context: typer.Context,
-    digest: Annotated[str, typer.Argument(metavar="[DIGEST]", help="Its name or number; else the latest.")] = "latest",
-    newsletter: Annotated[str, NEWSLETTER] = "",
-    people: Annotated[bool, typer.Option("--people", help="List everyone.")] = False,
-) -> None:
-    """Who got a digest, who did not, and why. The delivery ledger, with everybody accounted for."""
-    from pipeline.desk.audit import audit as read
-    from pipeline.desk.audit import identity_line, in_order
-
-    terminal = here(context)
-    with terminal.app() as app:
-        if newsletter:
-            app.config.newsletter(newsletter)
-        found = read(app, digest, newsletter=newsletter, people=people)
-        zone = app.config.site.timezone
-    one = found.digest
-    terminal.line(f"{one.newsletter}/{one.name}  ({one.status}{f': {one.reason}' if one.reason else ''})", HEADING)
-    terminal.table(("", "", ""), [(r.state, r.number, r.reason) for r in in_order(found.reasons)], indent=2)
-    terminal.line(identity_line(found.counts), GOOD if found.counts.holds else BAD)
-    if people:
-        terminal.line()
-        terminal.table(("address", "state", "when", "reason"), [
-            (p.address, p.state, local(p.changed_at, zone), f"{p.code} {p.reason}" if p.code else p.reason)
-            for p in found.people])
-    for text in found.notes:
-        terminal.note(f"  {text}")
-    for text in found.faults:
-        terminal.problem(text)
-    _mention_stop(terminal, found.stopped)
-    counts = {name: getattr(found.counts, name) for name in
-              ("selected", "sent", "bounced", "failed", "uncertain", "excluded", "waiting")}
-    terminal.result({"digest": one, "counts": counts, "holds": found.holds, "reasons": found.reasons,
-                     "faults": found.faults, "notes": found.notes, "stopped": found.stopped}
-                    | ({"people": found.people} if people else {}))
-    if not found.holds:
-        terminal.next("this must not be: please report it as a bug, with this output.")
-        leave(FAILED)
-    waiting = found.counts.waiting and not found.stopped
-    terminal.next("`broadsheet deliver` sends to those who wait." if waiting else
-                  "`broadsheet audit --people` lists everyone." if not people else
-                  "`broadsheet why ARTICLE --subscriber ADDRESS` tells why somebody got an article or did not.")
 
 
 def digests_default(context: typer.Context) -> None:
@@ -125,15 +80,16 @@ def digests_show(
             facts = rows.facts(connection, one.id)
             told = [a for a, how in rows.frozen_articles(connection, one.id) if how.fresh]
         zone, public_url = app.config.site.timezone, app.config.site.public_url
-    frozen = one.frozen_at is not None and one.status is not DigestStatus.CANCELLED
+    frozen = one.frozen_at is not None and one.status is not DigestStatus.CANCELLED and not one.announces
     url = f"{public_url}/n/{one.newsletter}/{one.name}" if frozen else ""
     terminal.line(f"{one.newsletter}/{one.name}", HEADING)
     terminal.table(("", ""), [
         ("Number", str(one.id)), ("Status", f"{one.status}{f': {one.reason}' if one.reason else ''}"),
         ("Due", local(one.due_at, zone)), ("Frozen", local(one.frozen_at, zone)),
         ("Audience", f"{plural(one.selected, 'person', 'people')} "
-                     + (f'on "{facts.audience}"' if facts.audience else "of every schedule")),
-        ("Window", f"articles accepted as number {facts.from_seq + 1} to {facts.cut_seq}" if one.frozen_at else "–"),
+                     + ("" if one.announces else f'on "{facts.audience}"' if facts.audience else "of every schedule")),
+        ("Window", "none: it tells no articles" if one.announces else
+         f"articles accepted as number {facts.from_seq + 1} to {facts.cut_seq}" if one.frozen_at else "–"),
         *([("On the web", url)] if url else []), *reviewing.decisions(one),
     ])
     for article in told:
@@ -155,6 +111,7 @@ def coming(
     from itertools import islice
 
     from pipeline.cli.telling import stopped_reason
+    from pipeline.desk.warming import warm_up_line
     from pipeline.model.newsletters import DigestStatus
     from pipeline.store import digests
 
@@ -174,15 +131,18 @@ def coming(
         with app.store.read() as connection:
             held = digests.listed(connection, statuses=[DigestStatus.HELD])
         stopped = stopped_reason(app)
+        warming = warm_up_line(app)
     terminal.table(("local time", "", "", "send", ""), [
         (local(due_at, zone), zone, f"{due_at:%d %b %H:%M} UTC", name, what) for due_at, zone, name, what in rows])
     if not rows:
         terminal.line(f"Nothing is due within {plural(days, 'day')}.")
     for digest in held:
         terminal.warn(f"{digest.newsletter}/{digest.name} is held: {digest.reason}")
-    _mention_stop(terminal, stopped)
+    if warming:
+        terminal.note(warming)
+    mention_stop(terminal, stopped)
     values = [dict(zip(("due_at", "zone", "send", "what"), row, strict=True)) for row in rows]
-    terminal.result({"coming": values, "held": held, "stopped": stopped})
+    terminal.result({"coming": values, "held": held, "stopped": stopped, "warm_up": warming})
     terminal.next("`broadsheet preview NEWSLETTER` shows the very mail of the next send.")
 
 
@@ -223,7 +183,7 @@ def runs(
         (local(r.due_at, zone), r.job, r.status, r.reason or r.result) for r in found])
     if not found:
         terminal.line("Nothing has come due yet.")
-    _mention_stop(terminal, stopped)
+    mention_stop(terminal, stopped)
     terminal.result({"runs": found, "stopped": stopped})
     terminal.next("`broadsheet next` says what is to come.")
 
@@ -240,7 +200,7 @@ def _refuse_unknown_job(app: App, job: str) -> None:
                      hint=f'did you mean "{close}"?' if close else "the jobs are: " + (", ".join(known) or "none"))
 
 
-def _mention_stop(terminal: Terminal, stopped: str) -> None:
+def mention_stop(terminal: Terminal, stopped: str) -> None:
     if stopped:
         terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
 

@@ -16,7 +16,20 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import articles, bounces, doctor, ledger, people, sending, service, setup, sources, stages
+from pipeline.cli import (
+    announcing,
+    articles,
+    auditing,
+    bounces,
+    doctor,
+    ledger,
+    people,
+    sending,
+    service,
+    setup,
+    sources,
+    stages,
+)
 from pipeline.cli.terminal import FAILED, Setting, Terminal, leave
 from pipeline.errors import BroadsheetError
 
@@ -28,8 +41,8 @@ SECTIONS = {
     "To begin": ("init", "check", "doctor", "run", "once"),
     "Before it goes out": ("next", "preview", "send-test", "templates"),
     "Where articles come from": ("sources",),
-    "By hand": ("collect", "publish", "compose", "deliver", "stop", "go"),
-    "What happened": ("audit", "digests", "runs", "why", "articles", "bounces"),
+    "By hand": ("collect", "publish", "compose", "deliver", "announce", "stop", "go"),
+    "What happened": ("audit", "resolve", "digests", "runs", "why", "articles", "bounces"),
     "People and the database": ("subscribers", "migrate"),
 }
 
@@ -88,7 +101,9 @@ app = typer.Typer(
            "3 done but some sources, feeds or people failed.",
 )
 
-for group in (setup, doctor, service, sources, stages, sending, ledger, articles, people, bounces):
+for group in (
+    setup, doctor, service, sources, stages, sending, announcing, auditing, ledger, articles, people, bounces,
+):
     group.register(app)
 
 

@@ -154,15 +154,22 @@ def subscribers_export(
     context: typer.Context,
     newsletter: Annotated[str, NEWSLETTER],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; else standard output.")] = None,
+    excluded: Annotated[str, typer.Option(
+        "--excluded", metavar="DIGEST", help="Those whom the warm-up left out of this digest.")] = "",
 ) -> None:
     """Write who gets a newsletter, and what they chose, as the CSV that import reads. Nobody who left is in it."""
-    from pipeline.audience.exporting import export_csv
-    from pipeline.store import declared, subscribers
+    from pipeline.audience.exporting import WARM_UP, export_csv
+    from pipeline.store import declared, digests, ledger, subscribers
 
     terminal = here(context)
     with terminal.app() as app, app.store.read() as connection:
         chosen = app.config.newsletter(newsletter)
-        text = export_csv(subscribers.listed(connection, declared.newsletter_id(connection, chosen.slug)))
+        people = subscribers.listed(connection, declared.newsletter_id(connection, chosen.slug))
+        if excluded:
+            digest = digests.require(connection, excluded, chosen.slug)
+            left_out = ledger.excluded(connection, digest.id, WARM_UP)
+            people = [one for one in people if one.id in left_out]
+        text = export_csv(people)
     if file is not None:
         _write_new(file, text)
     elif not terminal.as_json:

@@ -78,7 +78,9 @@ def preview(
         terminal.result(values)
         terminal.next("`broadsheet articles list` shows what there is; `broadsheet send-test` sends the latest anyway.")
         return
-    files = _write(app, shown.sheet, out, screenshots=screenshots)
+    files = write_files(shown.sheet, out)
+    if screenshots:
+        files |= _pictures(app, shown.sheet, out)
     made_up = " (made up, with the window that most people have)" if not to else ""
     more = f", and {shown.sheet.more} more on the web" if shown.sheet.more else ""
     terminal.table(("", ""), [
@@ -98,8 +100,8 @@ def preview(
                   f"`broadsheet send-test {newsletter} you@your.address` shows it in a mail program.")
 
 
-def _write(app: App, sheet: Sheet, out: Path, *, screenshots: bool) -> dict[str, bytes]:
-    """The message, its two parts and its pictures as files; name -> what is in it."""
+def write_files(sheet: Sheet, out: Path) -> dict[str, bytes]:
+    """The message and its two parts as files; name -> what is in it."""
     files = {EML: sheet.eml, HTML: sheet.html.encode(), TEXT: sheet.text.encode()}
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -108,13 +110,16 @@ def _write(app: App, sheet: Sheet, out: Path, *, screenshots: bool) -> dict[str,
     except OSError as error:
         raise UsageError(str(out), f"can't be written: {(error.strerror or '').lower()}",
                          hint="--out names another folder") from error
-    if screenshots:
-        from pipeline.desk.screenshots import take
-        from pipeline.desk.sheet import own_picture
-
-        pictures = take(sheet.html, out, answers=partial(own_picture, app))
-        files |= {picture.name: picture.read_bytes() for picture in pictures}
     return files
+
+
+def _pictures(app: App, sheet: Sheet, out: Path) -> dict[str, bytes]:
+    """Pictures of it, as files."""
+    from pipeline.desk.screenshots import take
+    from pipeline.desk.sheet import own_picture
+
+    pictures = take(sheet.html, out, answers=partial(own_picture, app))
+    return {picture.name: picture.read_bytes() for picture in pictures}
 
 
 def show_findings(terminal: Terminal, findings: Sequence[Finding]) -> None:

@@ -51,10 +51,11 @@ class Verdict:
     supersedes: LiveDelivery | None = None
     language: str = ""       # of their copy
 
-    def row(self, selection_id: int = 0) -> Fill:
+    def row(self, selection_id: int = 0, others: tuple[int, ...] = ()) -> Fill:
+        """`others`: more people for whom the same was decided."""
         state = DeliveryState.QUEUED if self.selection else DeliveryState.EXCLUDED
         return Fill(self.person.subscription_id, state, self.reason, self.window.from_seq, self.window.cut_seq,
-                    selection_id, self.covered, self.supersedes)
+                    selection_id, self.covered, self.supersedes, others=others)
 
 
 def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:
@@ -100,13 +101,18 @@ def that_fit(corrections: Sequence[Correction], room: int) -> list[Correction]:
     return taken
 
 
+def cant_be_mailed(person: PersonFacts) -> str:
+    """Why somebody gets no mail at all, or ""."""
+    if not person.confirmed:
+        return "unsubscribed"
+    return f"suppressed: {person.suppressed}" if person.suppressed else ""
+
+
 def _left_out(person: PersonFacts, digest: DigestFacts, window: Window) -> str:
     if digest.cancelled:
         return f"cancelled: {digest.cancelled}"
-    if not person.confirmed:
-        return "unsubscribed"
-    if person.suppressed:
-        return f"suppressed: {person.suppressed}"
+    if reason := cant_be_mailed(person):
+        return reason
     if window.from_seq >= window.cut_seq:
         return TOO_EARLY if person.start_seq >= person.covered_until else NOTHING_LATER
     if window.from_seq < digest.from_seq:

@@ -78,10 +78,15 @@ def said(markdown: str, public_url: str, images: Images, *, first_heading: int =
     are not fetched, so with images = "own" they stand in words; those of the site itself are shown."""
     if not markdown.strip():
         return "", ""
-    html = fit_html(clean_html(markdown_html(markdown)), public_url=public_url, first_heading=first_heading,
-                    images=images)
+    return put(markdown_html(markdown), public_url, images, first_heading=first_heading)
+
+
+def put(html: str, public_url: str, images: Images, *, first_heading: int = FIRST_HEADING) -> tuple[str, str]:
+    """The same of HTML, of which everything is taken out that an article may not hold either."""
+    html = fit_html(clean_html(html), public_url=public_url, first_heading=first_heading, images=images)
     text, links = text_with_links(html)
-    return html, "\n".join([text.strip("\n"), *(f"[{number}] {link}" for number, link in enumerate(links, 1))])
+    return html, "\n".join([text.strip("\n"), *[""] * bool(links),
+                            *(f"[{number}] {link}" for number, link in enumerate(links, 1))])
 
 
 def selection_subject(

@@ -21,6 +21,7 @@ from pipeline.desk.preview import preview
 from pipeline.desk.proof.finding import Severity, holding
 from pipeline.desk.proving import look_at
 from pipeline.desk.standing import Mood, standings
+from pipeline.desk.warming import warm_up_line
 from pipeline.errors import BroadsheetError, ConfigError, StoreError
 from pipeline.mail.keys import load_signers, sender_domain
 from pipeline.model.feeds import INDEX_FILE
@@ -235,6 +236,8 @@ def _people(app: App) -> Iterator[Finding]:
     if waiting := waiting_for(app.store, app.config.publish.hub) if app.config.publish.hub else "":
         yield Finding("hub", waiting, Verdict.WARNING)
     yield Finding("database", f"{app.store.name} is up to date and has its key; {people:,} confirmed subscriptions")
+    if warming := warm_up_line(app):
+        yield Finding("mail", warming)
     if stopped:
         yield Finding("mail", f"outgoing mail is stopped: {stopped}; `broadsheet go` lets it out again",
                       Verdict.WARNING)

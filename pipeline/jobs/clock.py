@@ -22,11 +22,12 @@ from pipeline.collect.manners.websub import why_no_hubs
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.collecting import collect_due, keep_hubs, wake_pushed
+from pipeline.jobs.outgoing import deliver_due, recover_dead
 from pipeline.jobs.report import UNWATCHED, Report, Watch
 from pipeline.jobs.returning import read_returns
 from pipeline.jobs.sends import compose_due
 from pipeline.jobs.slots import job_name
-from pipeline.jobs.steps import deliver_due, publish_all, recover_dead
+from pipeline.jobs.steps import publish_all
 from pipeline.jobs.worker import Worker
 from pipeline.schedules import Schedule
 

@@ -78,6 +78,7 @@ class DigestPage:
     feed_url: str = ""
     introduction: str = ""    # the operator's own words, sanitised HTML
     introduction_text: str = ""
+    announcement: str = ""    # the title of one, whose words are the introduction; "" in a digest of articles
 
     @property
     def direction(self) -> str:

@@ -25,6 +25,11 @@ class DigestStatus(StrEnum):
 MANUAL = "manual"
 """The schedule of a digest made by hand; no schedule of an operator's may be called so."""
 
+ANNOUNCEMENT = "announcement"
+"""The kind of a digest that holds the operator's own words and no article: a notice, or an apology. It is mail only: no
+page and no feed tells it. It covers no window, moves none, and neither supersedes a delivery nor is superseded by one.
+"""
+
 D = DigestStatus
 
 PUBLIC = (D.FROZEN, D.SENDING, D.DONE)
@@ -76,7 +81,12 @@ class Digest:
     approved_at: datetime | None = None
     proofed_at: datetime | None = None    # when the preflight last looked at it
     findings: tuple[Mapping[str, str], ...] = ()   # what it found
-    audience: str = ""    # the schedule whose people it is for; "": everyone of the newsletter
+    audience: str = ""    # the schedule whose people it is for; "": everyone of the newsletter; or RECEIVED
+    kind: str = ""        # ANNOUNCEMENT, or "" where it tells articles
+
+    @property
+    def announces(self) -> bool:
+        return self.kind == ANNOUNCEMENT
 
     @property
     def slot(self) -> str:

@@ -11,13 +11,13 @@ from urllib.parse import quote, urlsplit
 
 from pipeline.config import Config
 from pipeline.model.feeds import INDEX_FILE, TWINS, FeedPage, plain_name
-from pipeline.model.newsletters import PUBLIC, Digest
+from pipeline.model.newsletters import Digest
 from pipeline.publish import lists
 from pipeline.publish.page import feeds_page
 from pipeline.publish.places import Place, with_twins
 from pipeline.publish.targets import FORMAT
 from pipeline.render.pages import Pages
-from pipeline.store import Connection, changes, digests, meta, sitemaps, sources
+from pipeline.store import Connection, changes, meta, public_digests, sitemaps, sources
 from pipeline.store.engine import Store
 from pipeline.store.sources import SourceState
 from pipeline.text.urls import absolute
@@ -40,7 +40,7 @@ def publish_sitewide(
         since = int(meta.get(connection, meta.SITE_SEQ) or 0)
         known = meta.get(connection, meta.SITE_FINGERPRINT)
         sizes = sizes_of(connection)
-        letters = {n.slug: digests.listed(connection, newsletter=n.slug, statuses=PUBLIC, limit=DIGESTS)
+        letters = {n.slug: public_digests.newest(connection, n.slug, DIGESTS)
                    for n in config.newsletters}
         listed = _public_sources(config, sources.states(connection)) if config.publish.sources_opml else []
     shown = _Shown(tuple(pages), tuple(of_newsletters), letters, listed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -32,11 +32,12 @@ from pipeline.publish.moulds import cast
 from pipeline.publish.newsletters import Letters
 from pipeline.publish.page import feed_page
 from pipeline.publish.places import Place, open_place, with_twins
+from pipeline.publish.published import Published
 from pipeline.publish.sitewide import publish_sitewide, sizes_of
 from pipeline.publish.targets import FORMAT, Target, fingerprint, page_of
 from pipeline.render.pages import Pages
 from pipeline.render.subjects import subject_of
-from pipeline.store import changes, digests, feed_entries, feed_versions, feeds, meta
+from pipeline.store import changes, feed_entries, feed_versions, feeds, meta, public_digests
 from pipeline.store.engine import Store
 from pipeline.store.feeds import FeedState
 
@@ -58,18 +59,6 @@ class Parts:
     templates: tuple[Path, ...]
     config_print: str
     digest_templates: Callable[[], Templates]
-
-
-@dataclass(slots=True)
-class Published:
-    """What one call did. `failed`: feed slug -> what is wrong with it; the other feeds were built all the same."""
-
-    written: list[PurePosixPath] = field(default_factory=list)   # below `where`
-    removed: list[PurePosixPath] = field(default_factory=list)
-    unchanged: int = 0
-    notes: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    where: str = ""              # a folder, or "s3://bucket/prefix"
 
 
 def print_of(config: Config) -> str:
@@ -138,7 +127,7 @@ class _Run:
     def _setting(self) -> str:
         """Of everything but articles and feeds' rows: where it is the same, so is each feed's fingerprint."""
         with self._store.read() as connection:
-            letters = digests.public_state(connection)
+            letters = public_digests.public_state(connection)
         return hashlib.sha256(repr((FORMAT, self._config_print, self._stamp, letters)).encode()).hexdigest()[:24]
 
     def _make_imprint(self) -> Imprint:

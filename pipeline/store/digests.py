@@ -10,7 +10,6 @@ from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     Select,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -32,7 +30,7 @@ from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.edits import Edits
 from pipeline.model.fragments import FragmentRow
 from pipeline.model.frozen import Arrangement
-from pipeline.model.newsletters import DIGEST_MOVES, PUBLIC, Digest, DigestStatus
+from pipeline.model.newsletters import DIGEST_MOVES, Digest, DigestStatus
 from pipeline.model.selection import Candidate, Correction, candidate
 from pipeline.model.subscribers import SubscriptionStatus, Vantage
 from pipeline.store.chunks import chunks
@@ -49,7 +47,7 @@ from pipeline.store.schema import (
     subscriptions,
     suppressions,
 )
-from pipeline.store.subscribers import Audience, audience_query
+from pipeline.store.subscribers import RECEIVED, Audience, audience_query
 
 OPEN = (DigestStatus.DRAFT, DigestStatus.APPROVED, DigestStatus.HELD)
 """Digests that can still be changed."""
@@ -115,34 +113,6 @@ def listed(
     return [digest_of(row) for row in connection.execute(rows)]
 
 
-def neighbours(connection: Connection, digest: Digest) -> tuple[Digest | None, Digest | None]:
-    """The digests of the same newsletter, of any schedule, that stand before and after one where readers see them."""
-    at, number = digests.c.due_at, digests.c.id
-    before = or_(at < digest.due_at, and_(at == digest.due_at, number < digest.id))
-    after = or_(at > digest.due_at, and_(at == digest.due_at, number > digest.id))
-    found = []
-    for where, order in ((before, (at.desc(), number.desc())), (after, (at, number))):
-        rows = query().where(newsletters.c.slug == digest.newsletter, digests.c.status.in_(PUBLIC), where)
-        row = connection.execute(rows.order_by(*order).limit(1)).one_or_none()
-        found.append(digest_of(row) if row is not None else None)
-    return found[0], found[1]
-
-
-def public_state(connection: Connection) -> tuple[int, ...]:
-    """What changes whenever a digest gets public, is so no more, or is taken back: how many there are of each, and the
-    sum of their numbers, by which one that goes is told from another that comes."""
-    found: list[int] = []
-    for where in (digests.c.status.in_(PUBLIC), taken_back()):
-        row = connection.execute(select(func.count(), func.sum(digests.c.id)).where(where)).one()
-        found += (int(row[0]), int(row[1] or 0))
-    return tuple(found)
-
-
-def taken_back() -> ColumnElement[bool]:
-    """SQL: a digest that was cancelled after readers could have seen it."""
-    return and_(digests.c.status == DigestStatus.CANCELLED, digests.c.frozen_at.is_not(None))
-
-
 def settings(connection: Connection, digest_id: int) -> dict[str, Any]:
     """What the freeze kept of the configuration: headers, rules, titles."""
     return dict(connection.execute(select(digests.c.settings).where(digests.c.id == digest_id)).scalar_one())
@@ -153,37 +123,48 @@ def facts(connection: Connection, digest_id: int) -> Row[Any]:
     return connection.execute(select(digests).where(digests.c.id == digest_id)).one()
 
 
+def audience(row: Row[Any]) -> Audience:
+    """Whom a frozen digest is for, of its row."""
+    listed_for = row.id if row.audience.startswith(RECEIVED) else 0
+    return Audience(row.newsletter_id, row.audience, row.audience_seq, listed_for)
+
+
 def audience_reach(connection: Connection, audience: Audience) -> dict[Vantage, int]:
     """Where the confirmed people of an audience stand -> how many.
 
     Suppressed addresses don't count: they will get nothing, and must not drag old articles in for the others.
     """
     members = audience_query(audience).subquery()
-    start = covered_until().label("start")
+    covered = last_covered().label("covered")
     topics = cast(subscriptions.c.topics, Text).label("topics")  # JSON can't be grouped by on PostgreSQL
     rows = connection.execute(
-        select(start, subscriptions.c.start_seq, topics, subscriptions.c.language, func.count().label("number"))
+        select(covered, subscriptions.c.start_seq, topics, subscriptions.c.language, func.count().label("number"))
         .join(members, members.c.subscription_id == subscriptions.c.id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .where(subscriptions.c.status == SubscriptionStatus.CONFIRMED,
                ~exists().where(suppressions.c.address_key == subscribers.c.address_key))
-        .group_by(start, subscriptions.c.start_seq, topics, subscriptions.c.language)
+        .group_by(covered, subscriptions.c.start_seq, topics, subscriptions.c.language)
     )
     reach: dict[Vantage, int] = {}
     for row in rows:
-        who = Vantage(row.start, row.start_seq, tuple(json.loads(row.topics)), row.language)
+        who = Vantage(max(row.covered, row.start_seq), row.start_seq, tuple(json.loads(row.topics)), row.language)
         reach[who] = reach.get(who, 0) + row.number
     return reach
 
 
-def covered_until() -> Any:
-    """SQL: where a subscription's next window starts, the larger of its start and its last covered cut."""
-    last_cut = func.coalesce(
+def last_covered() -> Any:
+    """SQL: the last cut that a subscription's deliveries covered, 0 where they covered none."""
+    return func.coalesce(
         select(func.max(deliveries.c.cut_seq))
         .where(deliveries.c.subscription_id == subscriptions.c.id, deliveries.c.covered)
         .correlate(subscriptions).scalar_subquery(),
         0,
     )
+
+
+def covered_until() -> Any:
+    """SQL: where a subscription's next window starts, the larger of its start and its last covered cut."""
+    last_cut = last_covered()
     return case((last_cut > subscriptions.c.start_seq, last_cut), else_=subscriptions.c.start_seq)
 
 
@@ -389,5 +370,5 @@ def digest_of(row: Row[Any]) -> Digest:
         status=DigestStatus(row.status), due_at=row.due_at, cut_seq=row.cut_seq, created_at=row.created_at,
         frozen_at=row.frozen_at, reason=row.reason, selected=row.selected, held_by=row.held_by, version=row.version,
         edits=Edits.from_json(row.edits), drafted_at=row.drafted_at, approved_at=row.approved_at,
-        audience=row.audience, proofed_at=row.proofed_at, findings=tuple(row.findings),
+        audience=row.audience, proofed_at=row.proofed_at, findings=tuple(row.findings), kind=row.kind,
     )

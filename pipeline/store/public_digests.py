@@ -1,4 +1,5 @@
-"""Digests as everybody may read them: what a newsletter's feed is made of."""
+"""Digests as everybody may read them: what a newsletter's feed and its pages are made of. Announcements are none of
+them: they are mail only."""
 
 from __future__ import annotations
 
@@ -6,12 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from pipeline.model.articles import Article, ArticleStatus
 from pipeline.model.frozen import Arrangement
 from pipeline.model.letterhead import Letterhead
-from pipeline.model.newsletters import PUBLIC, Digest, Window
+from pipeline.model.newsletters import PUBLIC, Digest, DigestStatus, Window
 from pipeline.model.selection import for_everyone
 from pipeline.store import digests
 from pipeline.store.chunks import chunks
@@ -43,7 +44,42 @@ class Cancelled:
 
 def newest(connection: Connection, newsletter: str, limit: int) -> list[Digest]:
     """Those that are advertised, the newest first."""
-    return digests.listed(connection, newsletter=newsletter, statuses=PUBLIC, limit=limit)
+    rows = digests.query().where(newsletters.c.slug == newsletter, advertised())
+    rows = rows.order_by(table.c.due_at.desc(), table.c.id.desc()).limit(limit)
+    return [digests.digest_of(row) for row in connection.execute(rows)]
+
+
+def neighbours(connection: Connection, digest: Digest) -> tuple[Digest | None, Digest | None]:
+    """The digests of the same newsletter, of any schedule, that stand before and after one where readers see them."""
+    at, number = table.c.due_at, table.c.id
+    before = or_(at < digest.due_at, and_(at == digest.due_at, number < digest.id))
+    after = or_(at > digest.due_at, and_(at == digest.due_at, number > digest.id))
+    found = []
+    for where, order in ((before, (at.desc(), number.desc())), (after, (at, number))):
+        rows = digests.query().where(newsletters.c.slug == digest.newsletter, advertised(), where)
+        row = connection.execute(rows.order_by(*order).limit(1)).one_or_none()
+        found.append(digests.digest_of(row) if row is not None else None)
+    return found[0], found[1]
+
+
+def public_state(connection: Connection) -> tuple[int, ...]:
+    """What changes whenever a digest gets public, is so no more, or is taken back: how many there are of each, and the
+    sum of their numbers, by which one that goes is told from another that comes."""
+    found: list[int] = []
+    for where in (advertised(), taken_back()):
+        row = connection.execute(select(func.count(), func.sum(table.c.id)).where(where)).one()
+        found += (int(row[0]), int(row[1] or 0))
+    return tuple(found)
+
+
+def advertised() -> ColumnElement[bool]:
+    """SQL: a digest that readers may see on the web."""
+    return and_(table.c.status.in_(PUBLIC), table.c.kind == "")
+
+
+def taken_back() -> ColumnElement[bool]:
+    """SQL: a digest that was cancelled after readers could have seen it."""
+    return and_(table.c.status == DigestStatus.CANCELLED, table.c.frozen_at.is_not(None), table.c.kind == "")
 
 
 def copy(connection: Connection, digest_id: int) -> Arrangement:
@@ -74,7 +110,7 @@ def cancelled(connection: Connection, newsletter: str, limit: int) -> list[Cance
     rows = connection.execute(
         select(table.c.id, table.c.uid, table.c.created_at, table.c.frozen_at, table.c.done_at)
         .join(newsletters, newsletters.c.id == table.c.newsletter_id)
-        .where(newsletters.c.slug == newsletter, digests.taken_back())
+        .where(newsletters.c.slug == newsletter, taken_back())
         .order_by(table.c.due_at.desc(), table.c.id.desc()).limit(limit)).all()
     found = []
     for row in rows:

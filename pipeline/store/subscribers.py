@@ -7,24 +7,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, Select, and_, func, insert, select, update
 
 from pipeline.errors import UsageError
 from pipeline.model.subscribers import EventKind, Subscription, SubscriptionStatus
 from pipeline.store import meta
-from pipeline.store.schema import newsletters, subscribers, subscription_events, subscriptions, suppressions
+from pipeline.store.schema import (
+    newsletters,
+    recipients,
+    subscribers,
+    subscription_events,
+    subscriptions,
+    suppressions,
+)
+
+RECEIVED = "received:"
+"""In the place of a schedule's slug, with a digest's number behind it: those whom that one reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Who a digest is for: the confirmed people of a newsletter as of an event.
 
-    `schedule` is a slug, or "" for the people of every schedule (a digest made by hand).
+    `schedule` is a slug, or "" for the people of every schedule (a digest made by hand). `listed_for`: the digest whose
+    people were written down one by one (the table `recipients`), and are no schedule's; else 0.
     """
 
     newsletter_id: int
     schedule: str
     audience_seq: int
+    listed_for: int = 0
 
 
 def ensure_subscriber(connection: Connection, address: str, address_key: str, now: datetime) -> int:
@@ -147,12 +159,18 @@ def audience_ids(
 
     Whoever unsubscribed since is still in it: they were selected, and the ledger says why they got nothing.
     """
-    query = audience_query(audience, first_id, last_id).order_by(subscription_events.c.subscription_id)
+    query = audience_query(audience, first_id, last_id).order_by("subscription_id")
     yield from connection.execute(query).scalars()
 
 
-def audience_query(audience: Audience, first_id: int = 0, last_id: int | None = None) -> Select[Any]:
+def audience_query(
+    audience: Audience, first_id: int | BindParameter[int] = 0, last_id: int | BindParameter[int] | None = None,
+) -> Select[Any]:
     """SQL: the column subscription_id of everyone in an audience."""
+    if audience.listed_for:
+        written = select(recipients.c.subscription_id).where(
+            recipients.c.digest_id == audience.listed_for, recipients.c.subscription_id >= first_id)
+        return written if last_id is None else written.where(recipients.c.subscription_id <= last_id)
     events = subscription_events
     last = select(events.c.subscription_id, func.max(events.c.seq).label("seq")).where(
         events.c.newsletter_id == audience.newsletter_id, events.c.seq <= audience.audience_seq,
@@ -169,7 +187,7 @@ def audience_query(audience: Audience, first_id: int = 0, last_id: int | None = 
 
 
 def count_audience(connection: Connection, audience: Audience) -> int:
-    return sum(1 for _ in audience_ids(connection, audience))
+    return int(connection.execute(select(func.count()).select_from(audience_query(audience).subquery())).scalar_one())
 
 
 def listed(connection: Connection, newsletter_id: int | None = None, limit: int | None = None) -> list[Subscription]:

@@ -81,7 +81,7 @@ def digest(site: Site, request: Request) -> Response:
 def digest_links(site: Site, newsletter: Newsletter, limit: int) -> list[DigestLink]:
     """The newest digests that readers may see; the first few with the titles of their articles."""
     with site.app.store.read() as connection:
-        found = digests.listed(connection, newsletter=newsletter.slug, statuses=PUBLIC, limit=limit)
+        found = public_digests.newest(connection, newsletter.slug, limit)
         titles = {}
         for one in found[:WITH_TITLES]:
             ids = public_digests.copy(connection, one.id).articles
@@ -120,8 +120,9 @@ def _find(store: Store, newsletter: str, name: str) -> Digest | None:
             known = digests.find(connection, newsletter, schedule, f"{day}T{hour}:{minute}")
             if known is not None:
                 return known
-        # made by hand, under a name of the operator's choice
-        return next((d for d in digests.listed(connection, newsletter=newsletter) if d.name == name), None)
+        # made by hand, under a name of the operator's choice; announcements are mail only
+        listed = digests.listed(connection, newsletter=newsletter)
+        return next((d for d in listed if d.name == name and not d.announces), None)
 
 
 def _html(site: Site, newsletter: Newsletter, digest: Digest) -> str:
@@ -130,7 +131,7 @@ def _html(site: Site, newsletter: Newsletter, digest: Digest) -> str:
         rows = digests.fragment_rows(connection, digest.id)
         facts = digests.facts(connection, digest.id)
         shown = public_digests.copy(connection, digest.id)
-        previous, following = digests.neighbours(connection, digest)
+        previous, following = public_digests.neighbours(connection, digest)
     values = {name: site.public("n", newsletter.slug, other.name)
               for name, other in (("previous_url", previous), ("next_url", following)) if other is not None}
     values |= Letterhead.from_json(facts.settings).values(shown, 0)

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from pipeline.audience.returns.decide import History, Limits, decide
+from pipeline.jobs.outgoing import deliver_due
 from pipeline.jobs.report import Report as Cycle
 from pipeline.jobs.sends import compose_due
-from pipeline.jobs.steps import deliver_due
 from pipeline.jobs.worker import working
 from pipeline.mail import marks
 from pipeline.mail.tokens import UNSUBSCRIBE

@@ -42,12 +42,12 @@ def put(book: Any, digest_id: int, **values: Any) -> None:
 
 def state(book: Any) -> tuple[int, ...]:
     with book.store.read() as connection:
-        return digests.public_state(connection)
+        return public_digests.public_state(connection)
 
 
 def around(book: Any, digest_id: int) -> tuple[int | None, ...]:
     with book.store.read() as connection:
-        found = digests.neighbours(connection, digests.get(connection, digest_id))
+        found = public_digests.neighbours(connection, digests.get(connection, digest_id))
     return tuple(other and other.id for other in found)
 
 
