@@ -32,6 +32,8 @@ REASON = typer.Argument(metavar="[REASON]", help="Kept with it, for whoever asks
 def register(digests: typer.Typer) -> None:
     for command in (draft, approve, hold, cancel, drop, keep, pin, unpin, order, introduce, annotate, subject):
         digests.command()(command)
+    digests.command("pause", help="The same as hold: of one that is being sent, nothing more goes out.")(hold)
+    digests.command("resume", help="The same as approve: one that was paused goes on.")(approve)
 
 
 def draft(

@@ -60,9 +60,10 @@ class Announced:
 
 
 def made_up(newsletter: Newsletter, now: datetime) -> Digest:
-    """An announcement of this second, without a row."""
-    return Digest(0, newsletter.slug, MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), DigestStatus.DRAFT, now,
-                  0, now, kind=ANNOUNCEMENT)
+    """An announcement of this second, without a row. A digest that is made by hand in the same second has a slot of its
+    own."""
+    nominal = f"{now:%Y-%m-%dT%H:%M:%S}-{ANNOUNCEMENT}"
+    return Digest(0, newsletter.slug, MANUAL, nominal, DigestStatus.DRAFT, now, 0, now, kind=ANNOUNCEMENT)
 
 
 def press_announcement(

@@ -78,6 +78,12 @@ def next_try(
     return retry_at if retry_at <= (last if expires_at is None else min(last, expires_at)) else None
 
 
+def is_soft(reason: str) -> bool:
+    """Whether a bounce speaks of a mailbox that is there and could not take it: it may be tried again one day."""
+    enhanced = _enhanced(reason)
+    return bool(enhanced) and enhanced[0] != 1
+
+
 def _enhanced(text: str) -> tuple[int, ...]:
     """(subject, detail) of the enhanced status code in a reply's text, () where there is none."""
     match = _ENHANCED.search(text)

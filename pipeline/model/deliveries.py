@@ -72,6 +72,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How a digest is taken while it is being sent."""
+
+    tried: int        # messages that were answered, or may have arrived
+    refused: int      # of those: for good
+    sent: int         # that a mail server took
+    complaints: int   # of those: reported as spam
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a transport says of one message after it was handed over, or of why it never was.
 

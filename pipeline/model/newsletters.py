@@ -94,7 +94,6 @@ class Digest:
 
     @property
     def name(self) -> str:
-        """What people type and see in an address: "2026-11-22-0800-daily", "2026-11-22-081502-announcement"."""
+        """What people type and see in an address: "2026-11-22-0800-daily"."""
         stamp = self.nominal.replace("T", "-").replace(":", "")
-        called = self.kind or ("" if self.schedule == MANUAL else self.schedule)
-        return f"{stamp}-{called}" if called else stamp
+        return stamp if self.schedule == MANUAL else f"{stamp}-{self.schedule}"

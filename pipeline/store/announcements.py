@@ -7,7 +7,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import UsageError
@@ -43,11 +43,10 @@ def add(
                 audience=whom, created_at=now,
             ).returning(digests.c.id)).scalar_one())
     except IntegrityError as error:
-        raise UsageError("announce", "another digest was made by hand in this very second", hint="try again") from error
+        raise UsageError("announce", "another announcement was made in this very second", hint="try again") from error
     if received is not None:
-        theirs = reached(connection, received)
-        if theirs:
-            connection.execute(insert(recipients), [{"digest_id": digest_id, "subscription_id": i} for i in theirs])
+        theirs = select(literal(digest_id), deliveries.c.subscription_id).where(_reached(received))
+        connection.execute(insert(recipients).from_select(["digest_id", "subscription_id"], theirs))
     return digest_id
 
 
@@ -77,13 +76,8 @@ def reached(connection: Connection, digest: Digest) -> list[int]:
     """The subscriptions, ascending, of those whom a digest reached, or may have: sent, handed over, uncertain, and
     those that were uncertain once and are sent again. Not those whose mail was refused, or came back: they have nothing
     that could be put right. Whoever left since then is in it, and is left out with that reason."""
-    again = and_(deliveries.c.covered, deliveries.c.attempts > 0, deliveries.c.state != DeliveryState.BOUNCED)
-    certain = deliveries.c.state.in_([*sorted(COVERED), DeliveryState.HANDED])
-    rows = connection.execute(
-        select(deliveries.c.subscription_id)
-        .where(deliveries.c.digest_id == digest.id, certain if digest.announces else or_(certain, again))
-        .order_by(deliveries.c.subscription_id))
-    return list(rows.scalars())
+    rows = select(deliveries.c.subscription_id).where(_reached(digest)).order_by(deliveries.c.subscription_id)
+    return list(connection.execute(rows).scalars())
 
 
 def still_waiting(connection: Connection, digest_id: int) -> int:
@@ -102,6 +96,13 @@ def latest_told(connection: Connection, newsletter: str) -> Digest | None:
                                   digests.c.kind == "")
         .order_by(digests.c.due_at.desc(), digests.c.id.desc()).limit(1)).one_or_none()
     return digest_rows.digest_of(row) if row is not None else None
+
+
+def _reached(digest: Digest) -> ColumnElement[bool]:
+    certain = deliveries.c.state.in_([*sorted(COVERED), DeliveryState.HANDED])
+    again = and_(deliveries.c.covered, deliveries.c.attempts > 0, deliveries.c.state != DeliveryState.BOUNCED)
+    # all rows of an announcement are called covered, which says nothing
+    return and_(deliveries.c.digest_id == digest.id, certain if digest.announces else or_(certain, again))
 
 
 def _refuse_repeated(connection: Connection, newsletter_id: int, whom: str, edits: Mapping[str, Any]) -> None:

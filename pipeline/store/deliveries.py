@@ -79,7 +79,8 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
     active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(
         digests.c.kind.desc(), digests.c.due_at, digests.c.id)  # announcements before what waits
-    for digest_id in connection.execute(active).scalars().all():
+    order = {digest_id: place for place, digest_id in enumerate(connection.execute(active).scalars())}
+    for digest_id in order:
         for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
             due = connection.execute(
                 select(deliveries.c.id)
@@ -105,9 +106,10 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     ).all()
     gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
     out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
-    return [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
-                    r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered, worker)
-            for r in rows if r.id not in out]
+    found = [Claimed(r.id, r.digest_id, r.batch_id, r.subscription_id, r.selection_id, r.address, r.confirmed_at,
+                     r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered, worker)
+             for r in rows if r.id not in out]
+    return sorted(found, key=lambda one: order[one.digest_id])
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:

@@ -27,7 +27,18 @@ from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules, candidate
 from pipeline.model.sources import SourceKind
-from pipeline.store import articles, declared, deliveries, digests, filling, ledger, meta, sources, subscribers
+from pipeline.store import (
+    articles,
+    declared,
+    deliveries,
+    digests,
+    filling,
+    ledger,
+    meta,
+    settling,
+    sources,
+    subscribers,
+)
 from pipeline.store.articles import Acceptance
 from pipeline.store.engine import Store
 from pipeline.store.migrate import migrate
@@ -225,15 +236,21 @@ class Book:
             return [(r.state, r.reason) for r in ledger.of_subscription(connection, self.people[name])]
 
     def check(self) -> None:
-        """The identity, the counters, one open window a person."""
+        """The identity, the counters, one open window a person, and no two windows that overlap."""
         with self.store.read() as connection:
             for digest in digests.listed(connection):
                 counts = ledger.counts(connection, digest.id)
                 assert counts.holds, (digest, counts)
                 assert ledger.counter_faults(connection, digest.id) == []
+                assert ledger.total_faults(connection, digest.id) == []
             live = [r.subscription_id for r in connection.execute(
                 select(rows).where(rows.c.state.in_(sorted(LIVE)), ~rows.c.covered))]
             assert len(live) == len(set(live))
+            reached: dict[int, int] = {}
+            for row in connection.execute(select(rows).where(rows.c.covered, rows.c.cut_seq > rows.c.from_seq)
+                                          .order_by(rows.c.subscription_id, rows.c.cut_seq)):
+                assert row.from_seq >= reached.get(row.subscription_id, 0), "an article in two mails to one person"
+                reached[row.subscription_id] = row.cut_seq
 
     def snapshot(self) -> dict[int, dict]:
         with self.store.read() as connection:
@@ -248,7 +265,8 @@ def check_moves(before: dict[int, dict], after: dict[int, dict]) -> None:
         assert state is target or target in MOVES[state], (old, new)
         assert new["covered"] or not old["covered"], (old, new)
         assert new["covered"] or target not in COVERED, new
-        assert (new["lease"] != "") == (target in ("claimed", "handed", "uncertain")), new
+        held = target in ("claimed", "handed") or (target == "uncertain" and new["reason"] != settling.LEFT)
+        assert (new["lease"] != "") == held, new
     for key in after.keys() - before.keys():
         assert after[key]["state"] in ("queued", "excluded")
 

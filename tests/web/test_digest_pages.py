@@ -221,3 +221,20 @@ def test_the_web_copy_has_the_table_of_contents_that_the_mail_has(house: Any) ->
 def test_the_digest_shows_what_most_people_got(house: Any) -> None:
     with house.app.store.read() as connection:
         assert len(public_digests.copy(connection, house.digest.id).articles) == 2
+
+
+def test_an_announcement_is_mail_only(house: Any) -> None:
+    with house.app.store.read() as connection:
+        before = public_digests.public_state(connection)
+    path = beside(house, kind="announcement", schedule="manual", nominal="2026-11-23T07:45:00-announcement")
+    with house.app.store.read() as connection:
+        assert public_digests.public_state(connection) == before, "no feed is built anew for it"
+    assert path.endswith("/2026-11-23-074500-announcement")
+    assert house.get(path).status == 404
+    assert "announcement" not in house.get("/n/beacon/").text
+    assert around(house, house.digest_path) == {}, "and nothing leads to it"
+    cancelled = beside(house, kind="announcement", schedule="manual", nominal="2026-11-23T07:46:00-announcement",
+                       status=DigestStatus.CANCELLED)
+    assert house.get(cancelled).status == 404, "nobody is told of what was never there"
+    with house.app.store.read() as connection:
+        assert public_digests.public_state(connection) == before
