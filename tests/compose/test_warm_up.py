@@ -40,7 +40,7 @@ def with_plan(basic_config: str, days: list[int]) -> str:
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few people, and yet many batches."""
-    monkeypatch.setattr(stage, "BATCH", 3)
+    monkeypatch.setattr("pipeline.compose.stage.BATCH", 3)
     monkeypatch.setattr("pipeline.compose.announce.BATCH", 3)
 
 
