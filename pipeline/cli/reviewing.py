@@ -104,7 +104,8 @@ def cancel(
         done = take_back(app, one, reason)
     terminal.line(f"{done.newsletter}/{done.name} is cancelled: {done.reason}.", GOOD)
     terminal.result({"digest": done})
-    terminal.next(f"`broadsheet audit {done.name}` says who had got it; the next digest tells the others.")
+    others = "" if done.announces else "; the next digest tells the others"
+    terminal.next(f"`broadsheet audit {done.name}` says who had got it{others}.")
 
 
 def drop(

@@ -79,6 +79,11 @@ def tell_report(terminal: Terminal, app: App, report: Report) -> bool:
         terminal.line(NOTHING_NEW)
     for text in notes(report):
         terminal.note(f"  {text}")
+    if report.digests:
+        from pipeline.desk.warming import warm_up_line
+
+        if warming := warm_up_line(app):
+            terminal.note(f"  {warming}")
     if stopped:
         terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
     found = failures(report, stopped)

@@ -85,13 +85,13 @@ class Places:
         """The verdicts of one batch, with those left out for whom no place is left today."""
         limit = self.limit
         getting = sorted((_turn(v.person), v.person.subscription_id) for v in verdicts if v.selection)
-        if limit is None or not getting:
+        if limit is None:
             return list(verdicts)
         turns = self._turns.setdefault(batch.digest_id, _Turns(None))
         in_turn = sum(turns.reaches(v.person) and not cant_be_mailed(v.person) for v in verdicts)
         wanted = min(len(getting), in_turn + turns.spare)
         turns.spare += in_turn - wanted
-        taken = allowances.take(connection, self.today, wanted, limit)
+        taken = allowances.take(connection, self.today, wanted, limit) if wanted else 0
         out = {subscription_id for _, subscription_id in getting[taken:]}
         why = no_place(limit, self.today)
         return [Verdict(v.person, v.window, reason=why) if v.person.subscription_id in out else v for v in verdicts]

@@ -3,11 +3,15 @@ and no web server: whoever only sends needs none, and a process that sends to a 
 
 from __future__ import annotations
 
+from functools import partial
+
 from pipeline.app import App
 from pipeline.compose.filling import fill_due
-from pipeline.deliver.notices import recover_notices, send_notices
+from pipeline.deliver.clerk import Stop
+from pipeline.deliver.notices import recover_notices, send_notices, tell_operator
 from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
+from pipeline.deliver.threshold import check_threshold
 from pipeline.jobs.report import UNWATCHED, Watch
 from pipeline.jobs.worker import Worker, bury_dead
 from pipeline.model.deliveries import DeliveryState
@@ -52,5 +56,21 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
     retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
-    return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
-                  retry_for=retry_for, signers=app.signers())
+    return Outbox(
+        app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
+        retry_for=retry_for, stopped=partial(_tell_stop, app),
+        watch=lambda digest_id: check_threshold(app.store, app.config, digest_id, app.now()), signers=app.signers())
+
+
+def _tell_stop(app: App, stop: Stop) -> None:
+    """The operator hears once of a destination that said no."""
+    what = stop.name.removeprefix("relay:")
+    kind = "The mail server" if stop.name != what else "The domain"
+    with app.store.write() as database:
+        tell_operator(database, app.config, f"{what} takes no mail from us", "\n".join([
+            f"{kind} {what} said no, and not to one person: {stop.outcome.reason}", "",
+            f"Nothing goes there until {stop.until:%d %B %H:%M} UTC; then it is tried again. Whoever waits for it is",
+            "still in the queue. Once it is settled:",
+            f"  broadsheet go {what}",
+            "To see how your domain looks from outside:", "  broadsheet doctor"]),
+            app.now(), dedupe=f"stopped:{stop.name}:{stop.until:%Y-%m-%dT%H}")

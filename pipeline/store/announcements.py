@@ -100,7 +100,8 @@ def latest_told(connection: Connection, newsletter: str) -> Digest | None:
 
 def _reached(digest: Digest) -> ColumnElement[bool]:
     certain = deliveries.c.state.in_([*sorted(COVERED), DeliveryState.HANDED])
-    again = and_(deliveries.c.covered, deliveries.c.attempts > 0, deliveries.c.state != DeliveryState.BOUNCED)
+    again = and_(deliveries.c.covered, deliveries.c.selection_id.is_not(None),
+                 deliveries.c.state != DeliveryState.BOUNCED)
     # all rows of an announcement are called covered, which says nothing
     return and_(deliveries.c.digest_id == digest.id, certain if digest.announces else or_(certain, again))
 
