@@ -27,9 +27,12 @@ class Replies:
     def read(self) -> tuple[int, str]:
         """Code and text of the next reply, its lines joined by blanks. ConnectionError where there is none, or none
         that makes sense."""
-        said = []
-        for _ in range(MOST_LINES):
-            line = self._line()
+        line = self._line()
+        if line[3:4] == b" " and line[:3].isdigit():  # nearly all: four of them on the path of every message
+            return int(line[:3]), line[4:].decode("utf-8", "replace").strip()
+        said: list[str] = []
+        for number in range(MOST_LINES):
+            line = line if number == 0 else self._line()
             if not line[:3].isdigit() or line[3:4] not in (b" ", b"-", b""):
                 raise ConnectionError(f"an answer that makes no sense: {line[:80].decode('utf-8', 'replace')}")
             said.append(line[4:].decode("utf-8", "replace").strip())
