@@ -102,7 +102,7 @@ def deliver(outbox: Outbox) -> Delivered:
         while not done.stopped:
             ways, closed = _open_ways(outbox)
             with outbox.store.write() as database:
-                claimed = claim(database, CLAIM)
+                claimed = claim(database, max(CLAIM, EACH * sum(way.connections for way in ways)))
             if not claimed:
                 break
             if not ways:
