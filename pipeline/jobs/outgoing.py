@@ -42,7 +42,7 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
     """Fill what is due and send it. Without [mail] there is nothing to send and nothing happens."""
     if app.config.mail is None:
         return Delivered()
-    fill_due(app.store, app.config, app.templates, app.now())
+    fill_waiting(app)
     told = send_notices(outbox(app, worker))
     done = deliver(outbox(app, worker, watch))
     if not told.stopped:
@@ -52,6 +52,12 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
         with app.store.read() as connection:
             done.stopped = done.stopped or meta.get(connection, meta.OUTGOING_STOPPED)
     return done
+
+
+def fill_waiting(app: App) -> None:
+    """Give everyone in the batches that are due their row. A send that is under way then takes them along."""
+    if app.config.mail is not None:
+        fill_due(app.store, app.config, app.templates, app.now())
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
