@@ -61,11 +61,14 @@ def fill_waiting(app: App) -> None:
 
 
 def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
-    retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
+    mail = app.config.mail
+    retry_for = mail.retry_for if mail is not None else HORIZON
+    returns = str(mail.returns.address) if mail is not None and mail.returns is not None else ""
     return Outbox(
         app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
         retry_for=retry_for, stopped=partial(_tell_stop, app),
-        watch=lambda digest_id: check_threshold(app.store, app.config, digest_id, app.now()), signers=app.signers())
+        watch=lambda digest_id: check_threshold(app.store, app.config, digest_id, app.now()), signers=app.signers(),
+        returns=returns)
 
 
 def _tell_stop(app: App, stop: Stop) -> None:
