@@ -23,6 +23,7 @@ from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.supply import Supply
 from pipeline.deliver.transport import Transport, Way
 from pipeline.errors import StoreError
+from pipeline.mail.dkim import Signer
 from pipeline.mail.tokens import Keyring
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus
@@ -74,6 +75,8 @@ class Outbox:
     retry_for: timedelta = HORIZON
     jitter: Callable[[], float] = random.random
     stopped: Callable[[Stop], None] = lambda _stop: None   # hears of destinations to which nothing goes any more
+    signers: tuple[Signer, ...] = ()                       # each signs every message (DKIM)
+    return_path: str = ""                                  # of notices, "": the sender; digests have theirs frozen
 
 
 def deliver(outbox: Outbox) -> Delivered:
@@ -83,7 +86,7 @@ def deliver(outbox: Outbox) -> Delivered:
     """
     done = Delivered()
     expire_all(outbox.store, outbox.now())
-    letters = Letters(outbox.store)
+    letters = Letters(outbox.store, outbox.signers)
     leases = count(1)
 
     def claim(database: Database, most: int) -> list[Claimed]:
@@ -174,7 +177,7 @@ def _settle(outbox: Outbox, lease: str) -> dict[DeliveryState, int]:
     with outbox.store.write() as database:
         settled = {DeliveryState.QUEUED: deliveries.give_back(database, lease, now)}
         handed = deliveries.handed_by(database, lease)
-    letters = Letters(outbox.store)
+    letters = Letters(outbox.store, outbox.signers)
     for one in handed:
         letter = letters.get(one.digest_id)
         envelope = letter.envelope(outbox.keyring, one.subscription_id, one.address)

@@ -9,12 +9,13 @@ from pipeline.compose.stage import fill_batches
 from pipeline.deliver.notices import recover_notices, send_notices
 from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
-from pipeline.errors import BroadsheetError
+from pipeline.errors import BroadsheetError, ConfigError
 from pipeline.jobs.collecting import collect_due, failing_sources
 from pipeline.jobs.report import UNWATCHED, Report, Watch
 from pipeline.jobs.returning import read_returns
 from pipeline.jobs.sends import compose_due, parts
 from pipeline.jobs.worker import Worker, bury_dead
+from pipeline.mail.dkim import Signer
 from pipeline.model.deliveries import DeliveryState
 from pipeline.publish.stage import Published, publish
 from pipeline.publish.websub import tell_hub
@@ -86,10 +87,14 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
     if app.config.mail is None:
         return Delivered()
     fill_batches(parts(app), app.now())
-    told = send_notices(outbox(app, worker))
-    done = deliver(outbox(app, worker, watch))
+    try:
+        signers = app.signers()
+    except ConfigError as error:  # a key that is gone: receivers would take what is unsigned for a forgery
+        return Delivered(stopped=f"nothing goes out unsigned: {'; '.join(error.problems)}")
+    told = send_notices(outbox(app, worker, signers=signers))
+    done = deliver(outbox(app, worker, watch, signers=signers))
     if not told.stopped:
-        send_notices(outbox(app, worker))  # what the operator must hear of these very deliveries
+        send_notices(outbox(app, worker, signers=signers))  # what the operator must hear of these very deliveries
     done.stopped = done.stopped or told.stopped
     if not done.total:
         with app.store.read() as connection:
@@ -97,7 +102,9 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
     return done
 
 
-def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
-    retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
+def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED, *, signers: tuple[Signer, ...] = ()) -> Outbox:
+    mail = app.config.mail
+    retry_for = mail.retry_for if mail is not None else HORIZON
     return Outbox(app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
-                  retry_for=retry_for)
+                  retry_for=retry_for, signers=signers,
+                  return_path=mail.return_address if mail is not None else "")
