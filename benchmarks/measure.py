@@ -45,6 +45,7 @@ class Options:
 
     json: bool
     smoke: bool
+    full: bool = False    # also what takes many minutes
 
     def size(self, full: int, smoke: int) -> int:
         return smoke if self.smoke else full
@@ -69,10 +70,11 @@ def main(name: str, description: str, measure: Callable[[Options], Result]) -> N
     parser = argparse.ArgumentParser(prog=f"benchmarks/{name}.py", description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--smoke", action="store_true", help="once, on next to nothing: does it run at all?")
+    parser.add_argument("--full", action="store_true", help="also what takes many minutes, where there is such a thing")
     asked = parser.parse_args()
     load_before = os.getloadavg()
     started = time.perf_counter()
-    result = measure(Options(asked.json, asked.smoke))
+    result = measure(Options(asked.json, asked.smoke, asked.full))
     figures = {key: _rounded(value) for key, value in result.figures.items()}
     peers = {key: _rounded(value) for key, value in result.peers.items()}
     machine = {"cpus": os.cpu_count(), "python": platform.python_version()}

@@ -32,9 +32,10 @@ from pipeline.app import App, assemble
 from pipeline.audience.subscriptions import Request, add
 from pipeline.collect.identify import make_drafts
 from pipeline.jobs.declare import declare
+from pipeline.jobs.outgoing import deliver_due, recover_dead
 from pipeline.jobs.report import Report
 from pipeline.jobs.sends import compose_due
-from pipeline.jobs.steps import cycle, deliver_due, recover_dead
+from pipeline.jobs.steps import cycle
 from pipeline.jobs.worker import working
 from pipeline.model.articles import Draft, Found, Show
 from pipeline.model.deliveries import Counts

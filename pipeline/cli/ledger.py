@@ -1,4 +1,4 @@
-"""audit, digests, next, runs: what was sent, what was not, what is to come."""
+"""digests, next, runs: what was made, what is to come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli import reviewing
-from pipeline.cli.terminal import BAD, FAILED, GOOD, HEADING, Terminal, here, leave, local, plural
+from pipeline.cli.terminal import HEADING, Terminal, here, local, plural
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ NEWSLETTER = typer.Option("--newsletter", help="Only of this newsletter.")
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(audit)
     app.command("next")(coming)
     app.command()(runs)
     digests = typer.Typer(help="What was made, and what is in it.", rich_markup_mode=None)
@@ -28,51 +27,6 @@ def register(app: typer.Typer) -> None:
     digests.command("show")(digests_show)
     reviewing.register(digests)
     app.add_typer(digests, name="digests")
-
-
-def audit(
-    context: typer.Context,
-    digest: Annotated[str, typer.Argument(metavar="[DIGEST]", help="Its name or number; else the latest.")] = "latest",
-    newsletter: Annotated[str, NEWSLETTER] = "",
-    people: Annotated[bool, typer.Option("--people", help="List everyone.")] = False,
-) -> None:
-    """Who got a digest, who did not, and why. The delivery ledger, with everybody accounted for."""
-    from pipeline.cli.announcing import left_out
-    from pipeline.desk.audit import audit as read
-    from pipeline.desk.audit import identity_line, in_order
-
-    terminal = here(context)
-    with terminal.app() as app:
-        if newsletter:
-            app.config.newsletter(newsletter)
-        found = read(app, digest, newsletter=newsletter, people=people)
-        zone = app.config.site.timezone
-    one = found.digest
-    terminal.line(f"{one.newsletter}/{one.name}  ({one.status}{f': {one.reason}' if one.reason else ''})", HEADING)
-    terminal.table(("", "", ""), [(r.state, r.number, r.reason) for r in in_order(found.reasons)], indent=2)
-    terminal.line(identity_line(found.counts), GOOD if found.counts.holds else BAD)
-    if people:
-        terminal.line()
-        terminal.table(("address", "state", "when", "reason"), [
-            (p.address, p.state, local(p.changed_at, zone), f"{p.code} {p.reason}" if p.code else p.reason)
-            for p in found.people])
-    for text in [*found.notes, *left_out(found)]:
-        terminal.note(f"  {text}")
-    for text in found.faults:
-        terminal.problem(text)
-    _mention_stop(terminal, found.stopped)
-    counts = {name: getattr(found.counts, name) for name in
-              ("selected", "sent", "bounced", "failed", "uncertain", "excluded", "waiting")}
-    terminal.result({"digest": one, "counts": counts, "holds": found.holds, "reasons": found.reasons,
-                     "faults": found.faults, "notes": found.notes, "stopped": found.stopped}
-                    | ({"people": found.people} if people else {}))
-    if not found.holds:
-        terminal.next("this must not be: please report it as a bug, with this output.")
-        leave(FAILED)
-    waiting = found.counts.waiting and not found.stopped
-    terminal.next("`broadsheet deliver` sends to those who wait." if waiting else
-                  "`broadsheet audit --people` lists everyone." if not people else
-                  "`broadsheet why ARTICLE --subscriber ADDRESS` tells why somebody got an article or did not.")
 
 
 def digests_default(context: typer.Context) -> None:
@@ -186,7 +140,7 @@ def coming(
         terminal.warn(f"{digest.newsletter}/{digest.name} is held: {digest.reason}")
     if warming:
         terminal.note(warming)
-    _mention_stop(terminal, stopped)
+    mention_stop(terminal, stopped)
     values = [dict(zip(("due_at", "zone", "send", "what"), row, strict=True)) for row in rows]
     terminal.result({"coming": values, "held": held, "stopped": stopped, "warm_up": warming})
     terminal.next("`broadsheet preview NEWSLETTER` shows the very mail of the next send.")
@@ -229,7 +183,7 @@ def runs(
         (local(r.due_at, zone), r.job, r.status, r.reason or r.result) for r in found])
     if not found:
         terminal.line("Nothing has come due yet.")
-    _mention_stop(terminal, stopped)
+    mention_stop(terminal, stopped)
     terminal.result({"runs": found, "stopped": stopped})
     terminal.next("`broadsheet next` says what is to come.")
 
@@ -246,7 +200,7 @@ def _refuse_unknown_job(app: App, job: str) -> None:
                      hint=f'did you mean "{close}"?' if close else "the jobs are: " + (", ".join(known) or "none"))
 
 
-def _mention_stop(terminal: Terminal, stopped: str) -> None:
+def mention_stop(terminal: Terminal, stopped: str) -> None:
     if stopped:
         terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
 

@@ -19,6 +19,7 @@ from pipeline import __version__
 from pipeline.cli import (
     announcing,
     articles,
+    auditing,
     bounces,
     doctor,
     ledger,
@@ -41,7 +42,7 @@ SECTIONS = {
     "Before it goes out": ("next", "preview", "send-test", "templates"),
     "Where articles come from": ("sources",),
     "By hand": ("collect", "publish", "compose", "deliver", "announce", "stop", "go"),
-    "What happened": ("audit", "digests", "runs", "why", "articles", "bounces"),
+    "What happened": ("audit", "resolve", "digests", "runs", "why", "articles", "bounces"),
     "People and the database": ("subscribers", "migrate"),
 }
 
@@ -100,7 +101,9 @@ app = typer.Typer(
            "3 done but some sources, feeds or people failed.",
 )
 
-for group in (setup, doctor, service, sources, stages, sending, announcing, ledger, articles, people, bounces):
+for group in (
+    setup, doctor, service, sources, stages, sending, announcing, auditing, ledger, articles, people, bounces,
+):
     group.register(app)
 
 

@@ -8,13 +8,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from pipeline.cli.terminal import Terminal
-from pipeline.collect.accept import Poll
 from pipeline.jobs.report import Watch
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import Digest
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from pipeline.collect.accept import Poll
 
 
 @contextmanager

@@ -32,6 +32,8 @@ REASON = typer.Argument(metavar="[REASON]", help="Kept with it, for whoever asks
 def register(digests: typer.Typer) -> None:
     for command in (draft, approve, hold, cancel, drop, keep, pin, unpin, order, introduce, annotate, subject):
         digests.command()(command)
+    digests.command("pause", help="The same as hold: of one that is being sent, nothing more goes out.")(hold)
+    digests.command("resume", help="The same as approve: one that was paused goes on.")(approve)
 
 
 def draft(
@@ -102,7 +104,8 @@ def cancel(
         done = take_back(app, one, reason)
     terminal.line(f"{done.newsletter}/{done.name} is cancelled: {done.reason}.", GOOD)
     terminal.result({"digest": done})
-    terminal.next(f"`broadsheet audit {done.name}` says who had got it; the next digest tells the others.")
+    others = "" if done.announces else "; the next digest tells the others"
+    terminal.next(f"`broadsheet audit {done.name}` says who had got it{others}.")
 
 
 def drop(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.terminal import DIM, FAILED, GOOD, PARTLY, here, leave, plural
+from pipeline.errors import UsageError
 
 SLUGS = typer.Argument(metavar="[SLUG]...", help="Only these; else all.")
 
@@ -90,6 +91,7 @@ def compose(
 ) -> None:
     """Make a digest by hand, now, whatever the clock says."""
     from pipeline.cli.telling import described
+    from pipeline.desk.warming import warm_up_line
     from pipeline.jobs.sends import compose_now
     from pipeline.model.newsletters import DigestStatus
 
@@ -116,6 +118,8 @@ def compose(
             return
         digest = compose_now(app, chosen, schedule)
         terminal.line(described(app, digest))
+        if digest.status is DigestStatus.FROZEN and (warming := warm_up_line(app)):
+            terminal.note(f"  {warming}")
         terminal.result({"digest": digest})
     if digest.status is DigestStatus.SKIPPED:
         terminal.next(f"`broadsheet compose {newsletter} --dry-run` says what a digest would hold.")
@@ -127,8 +131,8 @@ def deliver(context: typer.Context) -> None:
     """Send what is due now. New digests, and what was put off."""
     from pipeline.cli.progress import watching
     from pipeline.cli.telling import failures, stopped_reason
+    from pipeline.jobs.outgoing import deliver_due, recover_dead
     from pipeline.jobs.report import Report
-    from pipeline.jobs.steps import deliver_due, recover_dead
     from pipeline.jobs.worker import working
 
     terminal = here(context)
@@ -168,14 +172,33 @@ def stop(
     terminal.next("`broadsheet go` lets it out again. Only a mail that is on its way this very moment still leaves.")
 
 
-def go(context: typer.Context) -> None:
-    """Let outgoing mail go again."""
-    from pipeline.store import meta
+def go(
+    context: typer.Context,
+    destination: Annotated[str, typer.Argument(
+        metavar="[DESTINATION]", help="Only to this domain or mail server, which had said no.")] = "",
+) -> None:
+    """Let outgoing mail go again. All of it, also to destinations that had said no (5.7.x), or to one of these."""
+    from pipeline.store import destinations, meta
 
     terminal = here(context)
+    before = ""
     with terminal.app() as app, app.store.write() as connection:
-        before = meta.get(connection, meta.OUTGOING_STOPPED)
-        meta.remove(connection, meta.OUTGOING_STOPPED)
-    terminal.line(f"Outgoing mail goes again; it was stopped: {before}." if before else "It was not stopped.", GOOD)
-    terminal.result({"stopped": "", "was": before})
+        known = destinations.stopped(connection, app.now())
+        if destination:
+            key = destination if destination in known else destinations.relay(destination)
+            if key not in known:
+                names = ", ".join(name.removeprefix("relay:") for name in known) or "none"
+                raise UsageError(f'"{destination}"', "nothing is stopped there", hint=f"stopped are: {names}")
+            destinations.release(connection, key)
+            released = [destination]
+        else:
+            before = meta.get(connection, meta.OUTGOING_STOPPED)
+            meta.remove(connection, meta.OUTGOING_STOPPED)
+            released = [name.removeprefix("relay:") for name in known]
+            destinations.release(connection)
+    if released:
+        terminal.line(f"Mail goes to {', '.join(released)} again.", GOOD)
+    if not destination:
+        terminal.line(f"Outgoing mail goes again; it was stopped: {before}." if before else "It was not stopped.", GOOD)
+    terminal.result({"stopped": "", "was": before, "destinations": released})
     terminal.next("a running service sends what waited within seconds; `broadsheet deliver` sends it now.")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.app import App
 from pipeline.audience.returns.counted import Ingested
 from pipeline.cli.terminal import GOOD, Terminal, plural
-from pipeline.collect.accept import Poll
-from pipeline.desk.review import look
 from pipeline.jobs.report import Report
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.returns import ReturnKind
 from pipeline.store import digests, meta, passed
+
+if TYPE_CHECKING:
+    from pipeline.collect.accept import Poll
 
 NO_FEED = ("", "hub")   # under which publishing tells what is wrong with no feed of its own
 MOST_MISSED = 3
@@ -78,6 +79,11 @@ def tell_report(terminal: Terminal, app: App, report: Report) -> bool:
         terminal.line(NOTHING_NEW)
     for text in notes(report):
         terminal.note(f"  {text}")
+    if report.digests:
+        from pipeline.desk.warming import warm_up_line
+
+        if warming := warm_up_line(app):
+            terminal.note(f"  {warming}")
     if stopped:
         terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
     found = failures(report, stopped)
@@ -167,6 +173,8 @@ def described(app: App, digest: Digest) -> str:
     if digest.status in (DigestStatus.SKIPPED, DigestStatus.HELD, DigestStatus.CANCELLED):
         return f"{name}: {digest.status}, {digest.reason or 'no reason was given'}"
     if digest.status in (DigestStatus.DRAFT, DigestStatus.APPROVED):
+        from pipeline.desk.review import look  # templates, and all that they need
+
         proof = look(app, digest)
         number = sum(1 for line in proof.lines if line.place)
         return (f"{name}: {digest.status}, {plural(number, 'article')} for {plural(proof.people, 'person', 'people')}; "

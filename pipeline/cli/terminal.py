@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
@@ -68,10 +68,17 @@ class Terminal:
             else:
                 _plain_table(headings, shown, right, indent)
 
-    def result(self, values: dict[str, Any]) -> None:
-        """The JSON object of --json; nothing without."""
-        if self.as_json:
-            sys.stdout.write(json.dumps(values, default=_jsonable, ensure_ascii=False) + "\n")
+    def result(self, values: dict[str, Any], name: str = "", many: Iterable[object] = ()) -> None:
+        """The JSON object of --json; nothing without. `many` are written one by one, as a list called `name`."""
+        if not self.as_json:
+            return
+        written = json.dumps(values, default=_jsonable, ensure_ascii=False)
+        if name:
+            sys.stdout.write(f"{written[:-1]}{', ' if values else ''}{json.dumps(name)}: [")
+            for number, one in enumerate(many):
+                sys.stdout.write((", " if number else "") + json.dumps(one, default=_jsonable, ensure_ascii=False))
+            written = "]}"
+        sys.stdout.write(written + "\n")
 
     # --- everything else ---
 

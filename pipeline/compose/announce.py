@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pipeline.compose.filling import BATCH
 from pipeline.compose.freeze import Content, freeze
 from pipeline.compose.press import put
-from pipeline.compose.settings import letterhead, page_for, with_mailto
-from pipeline.compose.stage import BATCH, Parts
+from pipeline.compose.settings import feedback_id, letterhead, page_for, with_mailto
+from pipeline.compose.stage import Parts
 from pipeline.compose.warming import ends_at
 from pipeline.config import Config, Newsletter
 from pipeline.errors import TemplateError, UsageError
@@ -28,6 +29,8 @@ from pipeline.store import announcements, declared, digests
 
 LASTS = timedelta(days=7)
 """How long after it was made (or after the last day of a warm-up) what has not gone of it may still go."""
+
+FEEDBACK_KIND = "Announcement"
 
 MOST_PREHEADER = 140   # characters
 
@@ -85,6 +88,7 @@ def press_announcement(
         raise TemplateError(f"template {FALLBACK!r}", "shows no introduction, which is where an announcement stands",
                             hint="keep `page.introduction` and `page.introduction_text` in it")
     head = replace(letterhead(config, newsletter, digest), subject=one_line(words.subject), page=page,
+                   feedback_id=feedback_id(config, newsletter.slug, digest.name, FEEDBACK_KIND),
                    on_uncertain="leave")  # sent again by the operator's word alone: `covered` says nothing here
     line = one_line(text)
     if len(line) > MOST_PREHEADER:
@@ -112,7 +116,7 @@ def announce(
                                  preheader=announced.preheader)
         announcements.freeze(
             connection, digest_id, batch=BATCH, now=now, expires_at=expires_at,
-            nonce=announced.frozen[""].nonce, settings=with_mailto(connection, announced.head, now).to_json(),
+            settings=with_mailto(connection, announced.head, now).to_json(), nonce=announced.frozen[""].nonce,
             notes=_notes(announced, received))
         return digests.get(connection, digest_id)
 

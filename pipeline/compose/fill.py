@@ -51,10 +51,11 @@ class Verdict:
     supersedes: LiveDelivery | None = None
     language: str = ""       # of their copy
 
-    def row(self, selection_id: int = 0) -> Fill:
+    def row(self, selection_id: int = 0, others: tuple[int, ...] = ()) -> Fill:
+        """`others`: more people for whom the same was decided."""
         state = DeliveryState.QUEUED if self.selection else DeliveryState.EXCLUDED
         return Fill(self.person.subscription_id, state, self.reason, self.window.from_seq, self.window.cut_seq,
-                    selection_id, self.covered, self.supersedes)
+                    selection_id, self.covered, self.supersedes, others=others)
 
 
 def decide_fill(person: PersonFacts, digest: DigestFacts) -> Verdict:

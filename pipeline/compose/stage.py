@@ -2,44 +2,42 @@
 
 A slot makes one digest, whoever asks and however often. Until the freeze a digest is only a row that says "draft":
 a crash leaves it so, and the next run goes on from there. The freeze is one transaction, and takes nothing that the
-operator changed while it was being rendered. After it every batch is filled in a transaction of its own, and a batch
-without rows counts as waiting.
+operator changed while it was being rendered. After it the batches are filled in short transactions, and a batch without
+rows counts as waiting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
 from pipeline.compose.choose import Plan, choose
-from pipeline.compose.fill import DigestFacts, decide_fill
+from pipeline.compose.filling import BATCH, fill_due
 from pipeline.compose.pictures.gather import Darkroom, are_there, gather_pictures
 from pipeline.compose.press import Pressed, press
-from pipeline.compose.selections import selection_key, store_selections
+from pipeline.compose.selections import store_selections
 from pipeline.compose.settings import with_mailto
-from pipeline.compose.warming import Places
 from pipeline.compose.window import decide_expiry
 from pipeline.config import Config, Newsletter
 from pipeline.errors import BroadsheetError, StoreError
-from pipeline.model.articles import ArticleStatus
 from pipeline.model.drafts import HeldBy, SlotAction, decide_slot
 from pipeline.model.fragments import fragments
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.newsletters import MANUAL, Digest, DigestStatus
 from pipeline.model.runs import Slot
 from pipeline.render.templates import Templates
-from pipeline.store import Connection, declared, deliveries, digests, drafts, meta, subscribers, told
-from pipeline.store.deliveries import Batch
+from pipeline.store import Connection, declared, digests, drafts, filling, meta
 from pipeline.store.engine import Store
-
-BATCH = 500
-"""Deliveries filled in one transaction."""
+from pipeline.store.filling import Part
 
 AGAIN = timedelta(minutes=5)
 """How long after a preflight that held a digest it is looked at again; an edit or an approval does not wait."""
+
+WORDED = 50
+"""Selections that are worded with the freeze, those of most people first."""
 
 TRIES = 3
 """How often a digest is rendered anew because something changed while it was being rendered."""
@@ -127,19 +125,7 @@ def draft(parts: Parts, newsletter: Newsletter, slot: Slot, *, audience: str, no
 
 def fill_batches(parts: Parts, now: datetime) -> int:
     """Give a row to everyone in the batches that are due and have none; the number of batches filled."""
-    filled = 0
-    places = Places(parts.config, now)
-    while True:
-        with parts.store.read() as connection:
-            due = deliveries.unfilled(connection, now)
-        if not due:
-            return filled
-        for batch in due:
-            places.look(parts.store, batch)
-            with parts.store.write() as connection:
-                if deliveries.lock_batch(connection, batch.id):
-                    _fill(connection, parts.templates, batch, places, now)
-                    filled += 1
+    return fill_due(parts.store, parts.config, lambda: parts.templates, now)
 
 
 def _step(
@@ -174,11 +160,14 @@ def _step(
     if proofed.holds and not digest.edits.anyway:
         return _end(parts.store, digest, DigestStatus.HELD, proofed.holds, HeldBy.PREFLIGHT,
                     findings=proofed.stored, proofed_at=now)
+    with parts.store.read() as connection:  # of a moment that is past, and so the same a moment later
+        audience = filling.parts_of(connection, plan.audience, BATCH)
     with parts.store.write() as connection:
         meta.take(connection, meta.ACCEPTED, 0)  # what is taken back at this moment waits, and finds the digest
         told_now = [*plan.fresh, *(article for article, _ in plan.corrections)]
         same = digests.unchanged(connection, told_now) and are_there(parts.darkroom, pictures)
-        return same and _commit(connection, digest, pressed, proofed, now, _expiry(newsletter, digest, now))
+        return same and _commit(
+            connection, parts.templates, digest, pressed, proofed, audience, now, _expiry(newsletter, digest, now))
 
 
 def _just_looked_at(digest: Digest, now: datetime) -> bool:
@@ -198,16 +187,16 @@ def _hold(store: Store, digest: Digest, plan: Plan, reason: str, now: datetime) 
 
 
 def _commit(
-    connection: Connection, digest: Digest, pressed: Pressed, proofed: Proofed, now: datetime, expires_at: datetime
+    connection: Connection, templates: Templates, digest: Digest, pressed: Pressed, proofed: Proofed,
+    audience: Sequence[Part], now: datetime, expires_at: datetime,
 ) -> bool:
     """The freeze: content, audience and batches in one transaction; False where the digest is not what was rendered
     any more."""
     plan, head = pressed.plan, with_mailto(connection, pressed.head, now)
-    people = list(subscribers.audience_ids(connection, plan.audience))
     moved = digests.change(
         connection, digest.id, DigestStatus.FROZEN, version=digest.version, from_seq=plan.reach.from_seq,
         cut_seq=plan.reach.cut_seq, public_from_seq=plan.reach.public_from_seq, capped=plan.capped,
-        audience_seq=plan.audience.audience_seq, selected=len(people),
+        audience_seq=plan.audience.audience_seq, selected=sum(number for *_, number in audience),
         nonce=next(one.nonce for one in pressed.frozen.values()), settings=head.to_json(), frozen_at=now,
         notes=list(pressed.notes), findings=proofed.stored, proofed_at=now,
     )
@@ -215,45 +204,26 @@ def _commit(
         digests.store_content(
             connection, digest.id, plan.chosen, {lang: fragments(one) for lang, one in pressed.frozen.items()},
             scores=plan.scores, corrections=[correction for _, correction in plan.corrections])
-        deliveries.add_batches(connection, digest.id, digest.due_at, people, BATCH, expires_at)
+        _word(connection, templates, head, plan, digest.id)
+        filling.add_batches(connection, digest.id, digest.due_at, audience, expires_at)
         drafts.pass_over(connection, digest, digest.name)
     return moved
+
+
+def _word(connection: Connection, templates: Templates, head: Letterhead, plan: Plan, digest_id: int) -> None:
+    """Word what most people will get, so that whoever fills and sends needs no templates. What is chosen for each is
+    decided later, by what is known then."""
+    most = sorted(plan.people, key=lambda who: (-plan.people[who], who))[:WORDED]
+    known = digests.languages(connection, digest_id)
+    expected = [(who.language if who.language in known else "", plan.selection(who)) for who in most]
+    articles = [article for article, _ in digests.frozen_articles(connection, digest_id)]
+    store_selections(connection, templates, head, digest_id, [one for one in expected if one[1].articles], articles)
 
 
 def _expiry(newsletter: Newsletter, digest: Digest, now: datetime) -> datetime:
     times = next((s.times for s in newsletter.schedules if s.slug == digest.schedule), None)
     return decide_expiry(digest.due_at, now, lasts=newsletter.expires,
                          next_after=(lambda moment: times.next_after(moment).due_at) if times is not None else None)
-
-
-def _fill(connection: Connection, templates: Templates, batch: Batch, places: Places, now: datetime) -> None:
-    digest = digests.get(connection, batch.digest_id)
-    facts = digests.facts(connection, batch.digest_id)
-    if digest.announces:
-        people = deliveries.people(connection, batch, digests.audience(facts))
-        deliveries.fill(connection, batch, places.announced(connection, digest, batch, people), now)
-        return
-    head = Letterhead.from_json(facts.settings)
-    frozen = digests.frozen_articles(connection, batch.digest_id)
-    articles = [article for article, _ in frozen]
-    # what was taken down since the freeze is told to nobody; an earlier telling of it counts all the same
-    frozen = [(article, how) for article, how in frozen if article.status is ArticleStatus.ACCEPTED or not how.fresh]
-    digest_facts = DigestFacts(
-        from_seq=facts.from_seq, cut_seq=facts.cut_seq, capped=facts.capped, rules=head.rules,
-        candidates=[how for _, how in frozen], corrections=digests.frozen_corrections(connection, batch.digest_id),
-        room=head.room, languages=digests.languages(connection, batch.digest_id),
-        cancelled=(digest.reason or "by the operator") if digest.status is DigestStatus.CANCELLED else "",
-    )
-    audience = digests.audience(facts)
-    people = deliveries.people(connection, batch, audience)
-    if digest_facts.asked:
-        known = told.told_by(connection, digest_facts.asked, batch.first_id, batch.last_id)
-        people = [replace(person, told=known.get(person.subscription_id, {})) for person in people]
-    verdicts = places.given(connection, batch, [decide_fill(person, digest_facts) for person in people])
-    getting = [(v.language, v.selection) for v in verdicts if v.selection]
-    ids = store_selections(connection, templates, head, batch.digest_id, getting, articles)
-    rows = [v.row(ids[selection_key(head, v.language, v.selection)] if v.selection else 0) for v in verdicts]
-    deliveries.fill(connection, batch, rows, now)
 
 
 def _end(

@@ -18,8 +18,8 @@ from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import Digest, DigestStatus
 from pipeline.model.warmup import WarmUp, day_of, left_of, same_time_on, spread
 from pipeline.store import Connection, allowances, digests
-from pipeline.store.deliveries import Batch
 from pipeline.store.engine import Store
+from pipeline.store.filling import Batch
 
 Turn = tuple[int, int]    # where somebody's window starts, and their subscription: the smallest is first
 
@@ -85,13 +85,13 @@ class Places:
         """The verdicts of one batch, with those left out for whom no place is left today."""
         limit = self.limit
         getting = sorted((_turn(v.person), v.person.subscription_id) for v in verdicts if v.selection)
-        if limit is None or not getting:
+        if limit is None:
             return list(verdicts)
         turns = self._turns.setdefault(batch.digest_id, _Turns(None))
         in_turn = sum(turns.reaches(v.person) and not cant_be_mailed(v.person) for v in verdicts)
         wanted = min(len(getting), in_turn + turns.spare)
         turns.spare += in_turn - wanted
-        taken = allowances.take(connection, self.today, wanted, limit)
+        taken = allowances.take(connection, self.today, wanted, limit) if wanted else 0
         out = {subscription_id for _, subscription_id in getting[taken:]}
         why = no_place(limit, self.today)
         return [Verdict(v.person, v.window, reason=why) if v.person.subscription_id in out else v for v in verdicts]

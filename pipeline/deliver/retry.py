@@ -44,8 +44,9 @@ def judge(code: int, text: str, *, command: str = "RCPT") -> Outcome:
         slow = code == 421 or (enhanced[:1] == (7,) and not _GREYLISTED.search(text))
         return Outcome(DeliveryState.DEFERRED, reason, code, slow_down=slow, about=about)
     if 500 <= code < 600:
-        if enhanced[:1] == (7,) or command == "MAIL":
-            # policy, or our own sender: the subscriber is not at fault, so they are tried again once it is settled
+        if command == "MAIL":  # about our own sender: whoever was next is not at fault, and waits with the others
+            return Outcome(DeliveryState.DEFERRED, reason, code, stop=True, about=about)
+        if enhanced[:1] == (7,):  # policy; who it was said to may be meant, so the others are not held up by them again
             return Outcome(DeliveryState.FAILED, reason, code, stop=True, about=about)
         if enhanced == (2, 2):  # mailbox full
             return Outcome(DeliveryState.BOUNCED, reason, code)
@@ -76,6 +77,12 @@ def next_try(
     retry_at = now + wait * (1 + SPREAD * jitter)
     last = first_tried_at + retry_for
     return retry_at if retry_at <= (last if expires_at is None else min(last, expires_at)) else None
+
+
+def is_soft(reason: str) -> bool:
+    """Whether a bounce speaks of a mailbox that is there and could not take it: it may be tried again one day."""
+    enhanced = _enhanced(reason)
+    return bool(enhanced) and enhanced[0] != 1
 
 
 def _enhanced(text: str) -> tuple[int, ...]:

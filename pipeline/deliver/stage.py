@@ -9,6 +9,7 @@ between that mark and its answer is in doubt, and it is listed as such.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -39,6 +40,9 @@ CLAIM = 200
 
 EACH = 4
 """Deliveries for which one more connection is worth opening."""
+
+WATCHED = 100
+"""Outcomes of a digest after which its numbers are looked at: whether it may go on."""
 
 GOODBYE_S = 10.0
 """How long answers that are under way are waited for when somebody interrupts."""
@@ -74,8 +78,9 @@ class Outbox:
     pace: Pace = field(default_factory=Pace)
     retry_for: timedelta = HORIZON
     jitter: Callable[[], float] = random.random
-    stopped: Callable[[Stop], None] = lambda _stop: None   # hears of destinations to which nothing goes any more
     signers: tuple[Signer, ...] = ()                       # each signs every message (DKIM)
+    stopped: Callable[[Stop], None] = lambda _stop: None   # hears of destinations to which nothing goes any more
+    watch: Callable[[int], object] = lambda _digest_id: None     # looks at a digest's numbers now and then
     return_path: str = ""                                  # of notices, "": the sender; digests have theirs frozen
 
 
@@ -98,7 +103,7 @@ def deliver(outbox: Outbox) -> Delivered:
         while not done.stopped:
             ways, closed = _open_ways(outbox)
             with outbox.store.write() as database:
-                claimed = claim(database, CLAIM)
+                claimed = claim(database, max(CLAIM, EACH * sum(way.connections for way in ways)))
             if not claimed:
                 break
             if not ways:
@@ -128,9 +133,14 @@ def _send(
     claim: Callable[[Database, int], list[Claimed]], done: Delivered,
 ) -> None:
     """Send what was claimed and what can be claimed after it, by as many connections as are worth it."""
+    heard_of: Counter[int] = Counter()
+
     def heard(told: Told) -> None:
         done.count(told.outcome.state)
         outbox.progress(told.outcome.state)
+        heard_of[told.claimed.digest_id] += 1
+        if heard_of[told.claimed.digest_id] % WATCHED == 0:
+            outbox.watch(told.claimed.digest_id)
 
     supply = Supply(ways, outbox.pace, claimed, outbox.now)
     ledger = Ledger(outbox.store, outbox.now, claim, outbox.retry_for, outbox.jitter, heard, outbox.stopped)
@@ -147,6 +157,8 @@ def _send(
     except BaseException:
         clerk.drain(GOODBYE_S)
         raise
+    for digest_id in heard_of:
+        outbox.watch(digest_id)
     down = [state.down for state in supply.ways.values() if state.down]
     if len(down) == len(ways):
         done.stopped = done.stopped or down[0]

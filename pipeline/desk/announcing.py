@@ -9,6 +9,7 @@ from secrets import token_hex
 from pipeline.app import App
 from pipeline.collect.folders.extract import MAX_DOCUMENT, Skipped, decode, extract_document
 from pipeline.compose.announce import Announced, Words, announce, made_up, press_announcement
+from pipeline.compose.settings import with_mailto
 from pipeline.compose.stage import Parts
 from pipeline.config import Newsletter
 from pipeline.deliver.letters import Letter
@@ -91,7 +92,9 @@ def read_words(app: App, file: Path, subject: str) -> Words:
 
 
 def _sheet(app: App, made: Announced) -> Sheet:
-    letter = Letter(token_hex(16), made.head, made.frozen, app.now(), {})
+    with app.store.read() as connection:
+        head = with_mailto(connection, made.head, app.now())
+    letter = Letter(token_hex(16), head, made.frozen, app.now(), {}, app.signers())
     envelope, chunks = letter.personal(
         app.keyring, 0, MADE_UP, app.now(), subject=made.subject, shown=Arrangement(()), preheader=made.preheader,
         more=0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.app import App
 from pipeline.model.deliveries import Counts, DeliveryState
 from pipeline.model.newsletters import Digest
-from pipeline.store import Connection, digests, ledger, meta
+from pipeline.store import Connection, digests, ledger, meta, returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,21 @@ class Person:
     code: int
     attempts: int
     changed_at: datetime
+    came_back: tuple[str, ...] = ()     # what came back for it, oldest first: "delay 4.4.1", "complaint"
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A digest's ledger. `faults` are counters that disagree with their rows; always empty, or a bug."""
+    """A digest's ledger. `faults` are counters that disagree with their rows; always empty, or a bug. Of each state the
+    commonest reasons are told; those that are not are one more, without words. `left` of the uncertain ones were left
+    so by the operator."""
 
     digest: Digest
     counts: Counts
     reasons: tuple[Reason, ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...]
-    people: tuple[Person, ...] = ()
+    left: int = 0
     stopped: str = ""
 
     @property
@@ -51,24 +54,63 @@ LATEST = "latest"
 RECENT = 100
 """Digests among which the latest that went out is looked for."""
 
+PAGE = 1000
+"""People read at a time: nobody waits for whoever reads them all."""
 
-def audit(app: App, name: str = LATEST, *, newsletter: str = "", people: bool = False) -> Audit:
+
+def audit(app: App, name: str = LATEST, *, newsletter: str = "", recount: bool = False) -> Audit:
     """The ledger of the digest called `name`, read in one transaction. "latest" is the latest that was frozen: one
-    that was skipped has nobody in it. Raises UsageError where there is none."""
+    that was skipped has nobody in it. `recount`: also compare each single batch with its rows, which is done anyway
+    where something is wrong. Raises UsageError where there is none."""
+    digest = named(app, name, newsletter)
     with app.store.read() as connection:
-        digest = _latest(connection, newsletter) if name == LATEST else None
-        digest = digest or digests.require(connection, name, newsletter)
-        listed = ledger.each(connection, digest.id) if people else []
+        faults = ledger.total_faults(connection, digest.id)
+        if faults or recount:
+            faults += ledger.counter_faults(connection, digest.id)
         return Audit(
-            digest=digest, counts=ledger.counts(connection, digest.id),
-            reasons=tuple(Reason(DeliveryState(r.state), r.reason, r.number)
-                          for r in ledger.reasons(connection, digest.id)),
-            faults=tuple(ledger.counter_faults(connection, digest.id)),
-            notes=tuple(digests.facts(connection, digest.id).notes),
-            people=tuple(Person(r.address, DeliveryState(r.state), r.reason, r.code, r.attempts, r.changed_at)
-                         for r in listed),
+            digest=digests.get(connection, digest.id), counts=ledger.counts(connection, digest.id),
+            reasons=tuple(told(ledger.states(connection, digest.id),
+                               [Reason(DeliveryState(r.state), r.reason, r.number)
+                                for r in ledger.reasons(connection, digest.id)])),
+            faults=tuple(faults), notes=tuple(digests.facts(connection, digest.id).notes),
+            left=ledger.settled_by_hand(connection, digest.id),
             stopped=meta.get(connection, meta.OUTGOING_STOPPED),
         )
+
+
+def named(app: App, name: str, newsletter: str = "") -> Digest:
+    """The digest called so; "latest" is the latest that was frozen. Raises UsageError."""
+    with app.store.read() as connection:
+        digest = _latest(connection, newsletter) if name == LATEST else None
+        return digest or digests.require(connection, name, newsletter)
+
+
+def told(states: Mapping[DeliveryState, int], reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons, and for each state one more with those of whom they don't speak."""
+    known = list(reasons)
+    for state, number in states.items():
+        rest = number - sum(one.number for one in reasons if one.state is state)
+        if rest:
+            any_told = any(one.state is state for one in reasons)
+            known.append(Reason(state, "for other reasons" if any_told else "", rest))
+    return known
+
+
+def people(app: App, digest: Digest, states: Collection[DeliveryState] = ()) -> Iterator[Person]:
+    """Everyone of a digest, or those in these states, however many: they are never all in memory. State after state, in
+    the order of the identity."""
+    for state in sorted(states or DeliveryState, key=_order):
+        after: ledger.Place | None = None
+        while True:
+            with app.store.read() as connection:
+                page = ledger.page(connection, digest.id, state, after, PAGE)
+                back = returned.of_deliveries(connection, [row.id for row in page])
+            for row in page:
+                yield Person(row.address, DeliveryState(row.state), row.reason, row.code, row.attempts, row.changed_at,
+                             tuple(f"{one.kind} {one.status}".strip() for one in back.get(row.id, ())))
+            if len(page) < PAGE:
+                break
+            after = (page[-1].due_at, page[-1].id)
 
 
 def identity_line(counts: Counts) -> str:
@@ -85,9 +127,11 @@ def identity_line(counts: Counts) -> str:
 
 def in_order(reasons: Sequence[Reason]) -> list[Reason]:
     """Reasons in the order in which the identity names the states, the commonest first."""
-    order = list(DeliveryState)
-    order.sort(key=lambda s: _ORDER.index(s) if s in _ORDER else len(_ORDER))
-    return sorted(reasons, key=lambda r: (order.index(r.state), -r.number, r.reason))
+    return sorted(reasons, key=lambda r: (_order(r.state), -r.number, r.reason))
+
+
+def _order(state: DeliveryState) -> int:
+    return _ORDER.index(state) if state in _ORDER else len(_ORDER) + list(DeliveryState).index(state)
 
 
 def _latest(connection: Connection, newsletter: str) -> Digest | None:

@@ -96,7 +96,8 @@ def approve(app: App, digest: Digest, *, anyway: bool = False) -> Digest:
     past what the preflight holds it for."""
     with app.store.write() as connection:
         if digest.status is DigestStatus.PAUSED:
-            digests.change(connection, digest.id, DigestStatus.SENDING)
+            # and what paused it is no reason any more: see `deliver.threshold`
+            digests.change(connection, digest.id, DigestStatus.SENDING, approved_at=app.now())
         elif not drafts.approve(connection, digest.id, app.now()):
             raise _not_open(digests.get(connection, digest.id))
         elif anyway:

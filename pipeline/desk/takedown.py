@@ -17,7 +17,8 @@ from pipeline.model.articles import Article
 from pipeline.model.feeds import NEWSLETTERS
 from pipeline.model.letterhead import Letterhead
 from pipeline.model.selection import Candidate, Selection
-from pipeline.publish.stage import Published, publish
+from pipeline.publish.published import Published
+from pipeline.publish.stage import publish
 from pipeline.store import Connection, articles, digests, purge, sources, withdrawals
 from pipeline.store.redaction import Extent
 from pipeline.store.sources import SourceState

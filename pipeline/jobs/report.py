@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pipeline.audience.returns.counted import Ingested
-from pipeline.collect.accept import Poll
 from pipeline.deliver.stage import Delivered
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import Digest
-from pipeline.publish.stage import Published
+from pipeline.publish.published import Published
+
+if TYPE_CHECKING:
+    from pipeline.collect.accept import Poll
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -72,6 +72,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How a digest is taken while it is being sent."""
+
+    tried: int        # messages that were answered, or may have arrived
+    refused: int      # of those: for good
+    sent: int         # that a mail server took
+    complaints: int   # of those: reported as spam
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a transport says of one message after it was handed over, or of why it never was.
 
@@ -103,6 +113,25 @@ class PersonFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """People whom nothing tells apart: what is decided for one of them is decided for all."""
+
+    facts: PersonFacts        # of the first
+    ids: tuple[int, ...]      # their subscriptions, ascending
+
+    def each(self) -> list[PersonFacts]:
+        return [replace(self.facts, subscription_id=number) for number in self.ids]
+
+    def by_told(self, told: Mapping[int, Mapping[int, int]]) -> list[Crowd]:
+        """Parted by what they were told before: subscription -> article -> its revision."""
+        parted: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        for number in self.ids:
+            parted.setdefault(tuple(sorted(told.get(number, {}).items())), []).append(number)
+        return [Crowd(replace(self.facts, subscription_id=ids[0], told=dict(known)), tuple(ids))
+                for known, ids in parted.items()]
+
+
+@dataclass(frozen=True, slots=True)
 class LiveDelivery:
     id: int
     state: DeliveryState
@@ -125,3 +154,4 @@ class Fill:
     covered: bool = False             # nothing in its window is for this person, so the window counts as read
     supersedes: LiveDelivery | None = None  # the older delivery whose window this one takes over
     due_at: datetime | None = None    # None: when its batch is
+    others: tuple[int, ...] = ()      # more people who get the very same row; it supersedes nothing then

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -32,6 +32,7 @@ from pipeline.publish.moulds import cast
 from pipeline.publish.newsletters import Letters
 from pipeline.publish.page import feed_page
 from pipeline.publish.places import Place, open_place, with_twins
+from pipeline.publish.published import Published
 from pipeline.publish.sitewide import publish_sitewide, sizes_of
 from pipeline.publish.targets import FORMAT, Target, fingerprint, page_of
 from pipeline.render.pages import Pages
@@ -58,18 +59,6 @@ class Parts:
     templates: tuple[Path, ...]
     config_print: str
     digest_templates: Callable[[], Templates]
-
-
-@dataclass(slots=True)
-class Published:
-    """What one call did. `failed`: feed slug -> what is wrong with it; the other feeds were built all the same."""
-
-    written: list[PurePosixPath] = field(default_factory=list)   # below `where`
-    removed: list[PurePosixPath] = field(default_factory=list)
-    unchanged: int = 0
-    notes: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    where: str = ""              # a folder, or "s3://bucket/prefix"
 
 
 def print_of(config: Config) -> str:

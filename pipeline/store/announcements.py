@@ -14,9 +14,8 @@ from pipeline.errors import UsageError
 from pipeline.model.deliveries import COVERED, LIVE, DeliveryState
 from pipeline.model.edits import Edits
 from pipeline.model.newsletters import ANNOUNCEMENT, MANUAL, Digest, DigestStatus
-from pipeline.store import deliveries as ledger
 from pipeline.store import digests as digest_rows
-from pipeline.store import meta
+from pipeline.store import filling, meta
 from pipeline.store.schema import batches, deliveries, digests, newsletters, recipients
 from pipeline.store.subscribers import RECEIVED, Audience, audience_ids
 
@@ -59,14 +58,13 @@ def freeze(
     seq = meta.counter(connection, meta.EVENTS)
     connection.execute(update(digests).where(digests.c.id == digest_id).values(audience_seq=seq))
     facts = digest_rows.facts(connection, digest_id)
-    people = list(audience_ids(connection, digest_rows.audience(facts)))
-    if not people:
+    parts = filling.parts_of(connection, digest_rows.audience(facts), batch)
+    if not parts:
         raise UsageError("announce", "it is for nobody", hint="that digest reached nobody" if facts.audience else
                          "nobody is subscribed")
-    digest_rows.change(connection, digest_id, DigestStatus.FROZEN, selected=len(people), nonce=nonce,
-                       settings=dict(settings), notes=list(notes), frozen_at=now)
-    ledger.add_batches(connection, digest_id, facts.due_at, people, batch)
-    connection.execute(update(batches).where(batches.c.digest_id == digest_id).values(expires_at=expires_at))
+    digest_rows.change(connection, digest_id, DigestStatus.FROZEN, selected=sum(number for *_, number in parts),
+                       nonce=nonce, settings=dict(settings), notes=list(notes), frozen_at=now)
+    filling.add_batches(connection, digest_id, facts.due_at, parts, expires_at)
 
 
 def everyone(connection: Connection, newsletter_id: int) -> list[int]:
@@ -102,7 +100,8 @@ def latest_told(connection: Connection, newsletter: str) -> Digest | None:
 
 def _reached(digest: Digest) -> ColumnElement[bool]:
     certain = deliveries.c.state.in_([*sorted(COVERED), DeliveryState.HANDED])
-    again = and_(deliveries.c.covered, deliveries.c.attempts > 0, deliveries.c.state != DeliveryState.BOUNCED)
+    again = and_(deliveries.c.covered, deliveries.c.selection_id.is_not(None),
+                 deliveries.c.state != DeliveryState.BOUNCED)
     # all rows of an announcement are called covered, which says nothing
     return and_(deliveries.c.digest_id == digest.id, certain if digest.announces else or_(certain, again))
 

@@ -4,29 +4,24 @@ in the same transaction. What may move where stands in `model.deliveries.MOVES`;
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from pipeline.model.deliveries import (
     COVERED,
-    LIVE,
     MOVES,
     UNSENT,
     DeliveryState,
-    Fill,
-    LiveDelivery,
     Outcome,
-    PersonFacts,
 )
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.subscribers import SubscriptionStatus
 from pipeline.store import meta
-from pipeline.store.chunks import chunks
-from pipeline.store.digests import covered_until
+from pipeline.store.chunks import among, chunks
 from pipeline.store.moving import LASTS, barred, exclude, late, leave_out, shift
 from pipeline.store.schema import (
     batches,
@@ -36,17 +31,7 @@ from pipeline.store.schema import (
     subscriptions,
     suppressions,
 )
-from pipeline.store.subscribers import Audience, audience_ids
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    id: int
-    digest_id: int
-    due_at: datetime
-    first_id: int
-    last_id: int
-    selected: int
+from pipeline.store.schema_deliver import IS_DUE, IS_HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,98 +65,6 @@ class Handed:
 
 
 SENT_FROM = (DigestStatus.FROZEN, DigestStatus.SENDING)
-FILLED = (*SENT_FROM, DigestStatus.PAUSED, DigestStatus.CANCELLED)
-"""A cancelled digest's batches are filled too, with the reason: nobody may wait in them for ever."""
-
-
-def add_batches(
-    connection: Connection, digest_id: int, due_at: datetime, subscription_ids: Sequence[int], size: int,
-    expires_at: datetime | None = None,
-) -> None:
-    """Cut an audience (ascending subscription ids) into batches; nobody has a row of their own yet. Whoever has not got
-    theirs by `expires_at` (None: LASTS after it was due) gets it no more."""
-    rows = []
-    for start in range(0, len(subscription_ids), size):
-        part = subscription_ids[start:start + size]
-        rows.append({"digest_id": digest_id, "due_at": due_at, "first_id": part[0], "last_id": part[-1],
-                     "selected": len(part), "expires_at": expires_at})
-    if rows:
-        connection.execute(insert(batches), rows)
-
-
-def unfilled(connection: Connection, now: datetime, limit: int = 100) -> list[Batch]:
-    """Batches that are due and have no rows yet, those of the oldest digest first."""
-    query = (
-        select(batches).join(digests, digests.c.id == batches.c.digest_id)
-        .where(batches.c.filled_at.is_(None), batches.c.due_at <= now, digests.c.status.in_(FILLED))
-        .order_by(digests.c.kind.desc(), batches.c.due_at, batches.c.id).limit(limit)  # announcements first
-    )
-    return [Batch(r.id, r.digest_id, r.due_at, r.first_id, r.last_id, r.selected) for r in connection.execute(query)]
-
-
-def lock_batch(connection: Connection, batch_id: int) -> bool:
-    """Take the batch for filling in this transaction; False when it is filled already."""
-    row = connection.execute(
-        select(batches.c.filled_at).where(batches.c.id == batch_id).with_for_update()).one()
-    return row.filled_at is None
-
-
-def people(connection: Connection, batch: Batch, audience: Audience) -> list[PersonFacts]:
-    """What the fill must know of everyone whom the batch selected.
-
-    Their rows are locked first and their windows read last, so that on PostgreSQL too nobody can unsubscribe, and no
-    delivery can be recorded, between what is read here and what the same transaction writes.
-    """
-    chosen = list(audience_ids(connection, audience, batch.first_id, batch.last_id))
-    in_range = subscriptions.c.id.between(batch.first_id, batch.last_id)
-    connection.execute(select(subscriptions.c.id).where(in_range).order_by(subscriptions.c.id).with_for_update())
-    others = connection.execute(
-        select(deliveries)
-        .where(deliveries.c.subscription_id.between(batch.first_id, batch.last_id),
-               deliveries.c.state.in_(sorted(LIVE)), ~deliveries.c.covered, deliveries.c.digest_id != batch.digest_id)
-        .order_by(deliveries.c.id).with_for_update()
-    )
-    live = {
-        row.subscription_id: LiveDelivery(row.id, DeliveryState(row.state), row.cut_seq, row.attempts, row.due_at,
-                                          row.first_tried_at)
-        for row in others
-    }
-    rows = connection.execute(
-        select(subscriptions.c.id, subscriptions.c.status, subscriptions.c.start_seq, subscriptions.c.topics,
-               subscriptions.c.language,
-               suppressions.c.reason.label("suppressed"), covered_until().label("covered_until"))
-        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key).where(in_range)
-    )
-    facts = {
-        row.id: PersonFacts(
-            subscription_id=row.id, confirmed=row.status == SubscriptionStatus.CONFIRMED,
-            suppressed=row.suppressed or "", start_seq=row.start_seq, covered_until=row.covered_until,
-            live=live.get(row.id), topics=tuple(row.topics), language=row.language,
-        )
-        for row in rows
-    }
-    return [facts[subscription_id] for subscription_id in chosen]
-
-
-def fill(connection: Connection, batch: Batch, fills: Sequence[Fill], now: datetime) -> None:
-    """Write a batch's rows, all of them, and take back the older windows that they supersede."""
-    older = [f.supersedes for f in fills if f.supersedes]
-    for state in (DeliveryState.QUEUED, DeliveryState.CLAIMED):
-        ids = [one.id for one in older if one.state is state]
-        shift(connection, state, DeliveryState.EXCLUDED, deliveries.c.id.in_(ids), now=now, lease="",
-              reason="superseded by a later digest, which covers its articles too")
-    # one that was refused for now and never got through has failed; its successor goes on counting from its first try
-    ids = [one.id for one in older if one.state is DeliveryState.DEFERRED]
-    shift(connection, DeliveryState.DEFERRED, DeliveryState.FAILED, deliveries.c.id.in_(ids), now=now, lease="",
-          reason="expired: the next digest covers its articles; the last answer was " + deliveries.c.reason)
-    if fills:
-        connection.execute(insert(deliveries), [_row(batch, one, now) for one in fills])
-    counted: dict[DeliveryState, int] = {}
-    for one in fills:
-        counted[one.state] = counted.get(one.state, 0) + 1
-    connection.execute(update(batches).where(batches.c.id == batch.id).values(
-        filled_at=now, **{str(state): batches.c[state] + number for state, number in counted.items()}))
 
 
 def claim(connection: Connection, worker: str, now: datetime, limit: int) -> list[Claimed]:
@@ -182,24 +75,15 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     """
     if meta.get(connection, meta.OUTGOING_STOPPED):
         return []
-    ids: set[int] = set()
-    expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
-    active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(
+    active = select(digests.c.id, digests.c.kind).where(digests.c.status.in_(SENT_FROM)).order_by(
         digests.c.kind.desc(), digests.c.due_at, digests.c.id)  # announcements before what waits
-    order = {digest_id: place for place, digest_id in enumerate(connection.execute(active).scalars())}
-    for digest_id in order:
-        for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
-            due = connection.execute(
-                select(deliveries.c.id)
-                .where(deliveries.c.digest_id == digest_id, deliveries.c.due_at <= now, ~expired,
-                       # written out: a partial index serves no question that it can't read beforehand
-                       deliveries.c.state == literal(str(state), literal_execute=True))
-                .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
-                .with_for_update(skip_locked=True)
-            ).scalars().all()
-            ids |= shift(connection, state, DeliveryState.CLAIMED, deliveries.c.id.in_(due), now=now, lease=worker)
-        if len(ids) >= limit:
-            break
+    kinds = {row.id: row.kind for row in connection.execute(active)}
+    order = {digest_id: place for place, digest_id in enumerate(kinds)}
+    share = max(1, limit // max(1, len(order)))  # a digest for a million does not hold up one for a hundred
+    ids: set[int] = set()
+    for most in (share, limit):
+        for digest_id, kind in kinds.items():
+            ids |= _claim_of(connection, digest_id, worker, now, min(limit if kind else most, limit - len(ids)))
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.digest_id, deliveries.c.batch_id, deliveries.c.subscription_id,
                deliveries.c.selection_id, deliveries.c.attempts, deliveries.c.first_tried_at, deliveries.c.covered,
@@ -209,7 +93,7 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key)
         .join(batches, batches.c.id == deliveries.c.batch_id)
-        .where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
+        .where(among(connection, deliveries.c.id, ids)).order_by(deliveries.c.id)
     ).all()
     gone = [r.id for r in rows if r.status != SubscriptionStatus.CONFIRMED or r.reason is not None]
     out = leave_out(connection, DeliveryState.CLAIMED, gone, now)
@@ -217,6 +101,25 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
                      r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered, worker)
              for r in rows if r.id not in out]
     return sorted(found, key=lambda one: order[one.digest_id])
+
+
+def _claim_of(connection: Connection, digest_id: int, worker: str, now: datetime, limit: int) -> set[int]:
+    """Up to `limit` of one digest, those first that were never tried."""
+    ids: set[int] = set()
+    expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
+    for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
+        if len(ids) == limit:
+            break
+        due = connection.execute(
+            select(deliveries.c.id)
+            .where(deliveries.c.digest_id == digest_id, IS_DUE, deliveries.c.state == state,
+                   deliveries.c.due_at <= now, ~expired)
+            .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
+            .with_for_update(skip_locked=True)
+        ).scalars().all()
+        ids |= shift(connection, state, DeliveryState.CLAIMED, among(connection, deliveries.c.id, due), now=now,
+                     lease=worker)
+    return ids
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:
@@ -264,8 +167,8 @@ def record(
 
 def give_back(connection: Connection, worker: str, now: datetime) -> int:
     """Queue again what a worker claimed and never handed over; safe, because nothing of it has left."""
-    return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, deliveries.c.lease == worker,
-                     now=now, lease=""))
+    return len(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED,
+                     and_(IS_HELD, deliveries.c.lease == worker), now=now, lease=""))
 
 
 def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> set[int]:
@@ -297,7 +200,8 @@ def handed_by(connection: Connection, worker: str) -> list[Handed]:
                subscribers.c.address)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .where(deliveries.c.state == DeliveryState.HANDED, deliveries.c.lease == worker).order_by(deliveries.c.id))
+        .where(IS_HELD, deliveries.c.lease == worker, deliveries.c.state == DeliveryState.HANDED)
+        .order_by(deliveries.c.id))
     return [Handed(r.id, r.digest_id, r.subscription_id, r.address, r.covered) for r in rows]
 
 
@@ -305,7 +209,7 @@ def leases(connection: Connection, prefix: str) -> list[str]:
     """The leases that begin with `prefix` ("": all) and still hold something claimed or handed over."""
     return list(connection.execute(
         select(deliveries.c.lease).distinct()
-        .where(deliveries.c.lease.startswith(prefix, autoescape=True), deliveries.c.lease != "",
+        .where(deliveries.c.lease.startswith(prefix, autoescape=True), IS_HELD,
                deliveries.c.state.in_([DeliveryState.CLAIMED, DeliveryState.HANDED]))
         .order_by(deliveries.c.lease)).scalars())
 
@@ -339,9 +243,14 @@ def resend(connection: Connection, delivery_id: int, now: datetime) -> bool:
 
 def cancel_unsent(connection: Connection, digest_id: int, reason: str, now: datetime, limit: int) -> int:
     """Leave out those of a cancelled digest to whom nothing has gone, at most `limit`; the number of them."""
-    here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state.in_(sorted(UNSENT)))
-    ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.id).limit(limit)).scalars().all()
-    return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(ids))
+    here = deliveries.c.digest_id == digest_id
+    held = deliveries.c.digest_id + 0 == digest_id   # + 0: SQLite would rather read the whole digest than what is held
+    ids: list[int] = []
+    for state in sorted(UNSENT):
+        where = and_(IS_HELD, held) if state is DeliveryState.CLAIMED else and_(IS_DUE, here)
+        ids += connection.execute(
+            select(deliveries.c.id).where(where, deliveries.c.state == state).limit(limit - len(ids))).scalars()
+    return sum(exclude(connection, deliveries.c.id.in_(part), reason, now) for part in chunks(sorted(ids)))
 
 
 def exclude_unsent(connection: Connection, subscription_id: int, reason: str, now: datetime) -> int:
@@ -359,7 +268,7 @@ def came_back(connection: Connection, delivery_id: int, target: DeliveryState, r
     read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
     for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
         if target in MOVES[source] and shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
-                                             lease="", reason=reason, covered=True):
+                                             lease="", reason=reason, code=0, covered=True):
             return True
     return False
 
@@ -370,16 +279,3 @@ def waiting(connection: Connection, digest_id: int) -> bool:
         batches.c.filled_at.is_(None),
         batches.c.queued + batches.c.claimed + batches.c.handed + batches.c.deferred > 0))
     return bool(connection.execute(select(open_batch)).scalar_one())
-
-
-def _row(batch: Batch, one: Fill, now: datetime) -> dict[str, Any]:
-    older = one.supersedes
-    waited = older is not None and older.state is not DeliveryState.DEFERRED
-    return {
-        "digest_id": batch.digest_id, "batch_id": batch.id, "subscription_id": one.subscription_id,
-        "selection_id": one.selection_id or None, "state": one.state, "reason": one.reason, "from_seq": one.from_seq,
-        "cut_seq": one.cut_seq, "covered": one.covered, "changed_at": now,
-        # whoever waited in the queue keeps their place in it, else a slow send would pass over the same people always
-        "due_at": one.due_at or (min(batch.due_at, older.due_at) if older and waited else batch.due_at),
-        "attempts": older.attempts if older else 0, "first_tried_at": older.first_tried_at if older else None,
-    }

@@ -135,31 +135,36 @@ def audience_reach(connection: Connection, audience: Audience) -> dict[Vantage, 
     Suppressed addresses don't count: they will get nothing, and must not drag old articles in for the others.
     """
     members = audience_query(audience).subquery()
-    start = covered_until().label("start")
+    covered = last_covered().label("covered")
     topics = cast(subscriptions.c.topics, Text).label("topics")  # JSON can't be grouped by on PostgreSQL
     rows = connection.execute(
-        select(start, subscriptions.c.start_seq, topics, subscriptions.c.language, func.count().label("number"))
+        select(covered, subscriptions.c.start_seq, topics, subscriptions.c.language, func.count().label("number"))
         .join(members, members.c.subscription_id == subscriptions.c.id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .where(subscriptions.c.status == SubscriptionStatus.CONFIRMED,
                ~exists().where(suppressions.c.address_key == subscribers.c.address_key))
-        .group_by(start, subscriptions.c.start_seq, topics, subscriptions.c.language)
+        .group_by(covered, subscriptions.c.start_seq, topics, subscriptions.c.language)
     )
     reach: dict[Vantage, int] = {}
     for row in rows:
-        who = Vantage(row.start, row.start_seq, tuple(json.loads(row.topics)), row.language)
+        who = Vantage(max(row.covered, row.start_seq), row.start_seq, tuple(json.loads(row.topics)), row.language)
         reach[who] = reach.get(who, 0) + row.number
     return reach
 
 
-def covered_until() -> Any:
-    """SQL: where a subscription's next window starts, the larger of its start and its last covered cut."""
-    last_cut = func.coalesce(
+def last_covered() -> Any:
+    """SQL: the last cut that a subscription's deliveries covered, 0 where they covered none."""
+    return func.coalesce(
         select(func.max(deliveries.c.cut_seq))
         .where(deliveries.c.subscription_id == subscriptions.c.id, deliveries.c.covered)
         .correlate(subscriptions).scalar_subquery(),
         0,
     )
+
+
+def covered_until() -> Any:
+    """SQL: where a subscription's next window starts, the larger of its start and its last covered cut."""
+    last_cut = last_covered()
     return case((last_cut > subscriptions.c.start_seq, last_cut), else_=subscriptions.c.start_seq)
 
 

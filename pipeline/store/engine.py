@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -24,6 +25,13 @@ from pipeline.errors import StoreError
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a writer waits for another one before it gives up."""
+
+POLL_MS = 10
+"""A writer that waits asks SQLite this long at a time, every few milliseconds. Left to itself SQLite asks ten times a
+second after a while, and then meets the short pauses of a busy process (PAUSE_S) only by chance."""
+
+PAUSE_S = 0.008
+"""Between two of many transactions of one process; longer than it takes the others to ask."""
 
 LONGEST_WAIT_S = 900
 """How long one waits for another process that does what only one may do."""
@@ -69,6 +77,12 @@ class Store:
         """One reading transaction: a consistent view that can't write (on SQLite)."""
         with _translated(self.name), self._reader.begin() as connection:
             yield connection
+
+    def let_others(self) -> None:
+        """Between two of many writing transactions: wait until whoever else wants to write had a chance to begin.
+        SQLite has no queue, so that a busy process could shut all others out for as long as it goes on."""
+        if self.is_sqlite:
+            sleep(PAUSE_S)
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
@@ -129,10 +143,19 @@ def _sqlite_engine(url: str, *, begin: str, query_only: bool) -> Engine:
             f"query_only={'ON' if query_only else 'OFF'}", f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
+        if not query_only:
+            cursor.execute(f"PRAGMA busy_timeout={POLL_MS}")
         cursor.close()
 
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        until = monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                connection.exec_driver_sql(begin)
+                return
+            except OperationalError as error:
+                if monotonic() > until or getattr(error.orig, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
+                    raise
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)

@@ -13,6 +13,7 @@ from pipeline.store.deliveries import cancel_unsent
 from pipeline.store.engine import Store
 from pipeline.store.moving import late, shift
 from pipeline.store.schema import batches, deliveries, digests
+from pipeline.store.schema_deliver import IS_DUE
 
 AT_ONCE = 2_000
 """In one transaction, so that nobody waits for the database."""
@@ -40,7 +41,7 @@ def expire(connection: Connection, now: datetime, limit: int = AT_ONCE) -> int:
     for digest_id in connection.execute(select(batches.c.digest_id).distinct().where(unsent, over)).scalars().all():
         ended = select(batches.c.id).where(batches.c.digest_id == digest_id, over)
         for state, last in ((DeliveryState.QUEUED, ""), (DeliveryState.DEFERRED, deliveries.c.reason)):
-            here = and_(deliveries.c.digest_id == digest_id, deliveries.c.state == state,
+            here = and_(deliveries.c.digest_id == digest_id, IS_DUE, deliveries.c.state == state,
                         deliveries.c.batch_id.in_(ended))
             ids = connection.execute(select(deliveries.c.id).where(here).order_by(deliveries.c.due_at, deliveries.c.id)
                                      .limit(limit - number)).scalars().all()

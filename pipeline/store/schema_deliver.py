@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -38,7 +39,13 @@ batches = table(
 )
 
 _DUE = "state IN ('queued', 'deferred')"
-_LIVE = "state IN ({}) AND NOT covered".format(", ".join(f"'{s.value}'" for s in sorted(LIVE)))
+_LIVE_STATES = "state IN ({})".format(", ".join(f"'{s.value}'" for s in sorted(LIVE)))
+_LIVE = f"{_LIVE_STATES} AND NOT covered"
+
+# SQLite uses a partial index only where a query says the index's own words: `state = ?` or a bound list won't do
+IS_DUE: TextClause = text(f"deliveries.{_DUE}")
+IS_LIVE: TextClause = text(f"deliveries.{_LIVE_STATES} AND NOT deliveries.covered")
+IS_HELD: TextClause = text("deliveries.lease <> ''")
 
 deliveries = table(
     "deliveries",
@@ -68,8 +75,8 @@ deliveries = table(
     Index("ix_deliveries_due", "digest_id", "state", "due_at", "id",
           sqlite_where=text(_DUE), postgresql_where=text(_DUE)),
     Index("ix_deliveries_lease", "lease", sqlite_where=text("lease <> ''"), postgresql_where=text("lease <> ''")),
-    Index("ix_deliveries_covered", "subscription_id", "cut_seq",
-          sqlite_where=text("covered"), postgresql_where=text("covered")),
+    # a person's deliveries, and the last that covered something; no change of a state touches it
+    Index("ix_deliveries_person", "subscription_id", "cut_seq"),
 )
 
 # Mails to one person that are no digest. The bytes stay as long as they may have to go again.

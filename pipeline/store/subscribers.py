@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, Select, and_, func, insert, select, update
 
 from pipeline.errors import UsageError
 from pipeline.model.subscribers import EventKind, Subscription, SubscriptionStatus
@@ -163,7 +163,9 @@ def audience_ids(
     yield from connection.execute(query).scalars()
 
 
-def audience_query(audience: Audience, first_id: int = 0, last_id: int | None = None) -> Select[Any]:
+def audience_query(
+    audience: Audience, first_id: int | BindParameter[int] = 0, last_id: int | BindParameter[int] | None = None,
+) -> Select[Any]:
     """SQL: the column subscription_id of everyone in an audience."""
     if audience.listed_for:
         written = select(recipients.c.subscription_id).where(
@@ -185,7 +187,7 @@ def audience_query(audience: Audience, first_id: int = 0, last_id: int | None = 
 
 
 def count_audience(connection: Connection, audience: Audience) -> int:
-    return sum(1 for _ in audience_ids(connection, audience))
+    return int(connection.execute(select(func.count()).select_from(audience_query(audience).subquery())).scalar_one())
 
 
 def listed(connection: Connection, newsletter_id: int | None = None, limit: int | None = None) -> list[Subscription]:

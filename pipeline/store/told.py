@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,18 +47,32 @@ def told_by(
                 carried[row.digest_id][row.article_id] = row.revision
     told: defaultdict[int, dict[int, int]] = defaultdict(dict)
     for chunk in chunks(sorted(carried)):
-        for one in connection.execute(
-                select(deliveries.c.subscription_id, deliveries.c.digest_id, selections.c.article_ids,
-                       selections.c.corrections)
-                .join(selections, selections.c.id == deliveries.c.selection_id)
-                .where(deliveries.c.digest_id.in_(chunk), deliveries.c.covered,
-                       deliveries.c.subscription_id.between(first_id, last_id), *within)):
-            revisions = carried[one.digest_id]
-            mine = told[one.subscription_id]
-            for article_id in (*one.article_ids, *one.corrections):
-                if article_id in revisions:
-                    mine[article_id] = max(mine.get(article_id, 0), revisions[article_id])
+        got = connection.execute(
+            select(deliveries.c.subscription_id, deliveries.c.selection_id)
+            .where(deliveries.c.digest_id.in_(chunk), deliveries.c.covered, deliveries.c.selection_id.is_not(None),
+                   deliveries.c.subscription_id.between(first_id, last_id), *within)).all()
+        held = _held(connection, {selection_id for _, selection_id in got}, carried)
+        for subscription_id, selection_id in got:
+            mine = told[subscription_id]
+            for article_id, revision in held[selection_id]:
+                mine[article_id] = max(mine.get(article_id, 0), revision)
     return dict(told)
+
+
+def _held(
+    connection: Connection, selection_ids: Collection[int], carried: Mapping[int, Mapping[int, int]]
+) -> dict[int, list[tuple[int, int]]]:
+    """Of each selection those of the asked articles that it holds, with the revision that its digest carried. Few
+    selections serve many people."""
+    held: dict[int, list[tuple[int, int]]] = {}
+    for chunk in chunks(sorted(selection_ids)):
+        for row in connection.execute(
+                select(selections.c.id, selections.c.digest_id, selections.c.article_ids, selections.c.corrections)
+                .where(selections.c.id.in_(chunk))):
+            revisions = carried[row.digest_id]
+            held[row.id] = [(article_id, revisions[article_id]) for article_id in (*row.article_ids, *row.corrections)
+                            if article_id in revisions]
+    return held
 
 
 def put_right(

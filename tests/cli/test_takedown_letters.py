@@ -14,7 +14,8 @@ from sqlalchemy import select, update
 
 from pipeline.audience.subscriptions import Request
 from pipeline.audience.subscriptions import add as subscribe
-from pipeline.jobs.steps import deliver_due, publish_all
+from pipeline.jobs.outgoing import deliver_due
+from pipeline.jobs.steps import publish_all
 from pipeline.jobs.worker import working
 from pipeline.model.articles import Draft, Enclosure, Show
 from pipeline.model.deliveries import DeliveryState

@@ -25,7 +25,7 @@ def site(make_site: Any, basic_config: str) -> Any:
 
 def test_next_and_audit_say_how_many_go_today(broadsheet: Run, site: Any) -> None:
     assert "A warm-up is on, day 1 of 2: 2 mails today, 2 of them not given away yet" in broadsheet(site, "next").err
-    broadsheet(site, "compose", "lantern")
+    assert "2 mails today, 2 of them not given away" in broadsheet(site, "compose", "lantern").err
     assert broadsheet(site, "deliver", "--json").json["delivered"] == {"sent": 2}
     said = broadsheet(site, "next", "--json").json["warm_up"]
     assert said == ("A warm-up is on, day 1 of 2: 2 mails today, 0 of them not given away yet; there is no limit from "
@@ -68,3 +68,10 @@ def test_an_announcement_says_that_it_will_take_days(broadsheet: Run, site: Any)
     assert broadsheet(site, "deliver", "--json").json["delivered"] == {"sent": 2}
     site.advance(days=1)
     assert broadsheet(site, "deliver", "--json").json["delivered"] == {"sent": 2}
+
+
+def test_a_cycle_that_made_a_digest_says_so(broadsheet: Run, site: Any) -> None:
+    site.advance(hours=2, minutes=1)   # the slot of 08:00
+    said = broadsheet(site, "once")
+    assert "A warm-up is on, day 1 of 2: 2 mails today, 0 of them not given away yet" in said.err, said.all
+    assert "2 sent" in said.out

@@ -241,8 +241,8 @@ def _dump(site: Any) -> list[str]:
 
 
 def test_one_by_hand_is_shown_by_its_name(make_site: Any) -> None:
+    from pipeline.jobs.outgoing import deliver_due
     from pipeline.jobs.sends import compose_now
-    from pipeline.jobs.steps import deliver_due
     from pipeline.jobs.worker import working
 
     site = make_site()

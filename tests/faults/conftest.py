@@ -27,7 +27,7 @@ from pipeline.collect.identify import make_draft
 from pipeline.desk.corrections import correct
 from pipeline.jobs.steps import publish_all
 from pipeline.model.articles import ArticleStatus, Draft, Found, Show
-from pipeline.publish.stage import Published
+from pipeline.publish.published import Published
 from pipeline.store import articles, sources, withdrawals
 from pipeline.store.articles import Acceptance
 

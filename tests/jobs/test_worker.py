@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.jobs.steps import recover_dead
+from pipeline.jobs.outgoing import recover_dead
 from pipeline.jobs.worker import AHEAD, EXPIRES, bury_dead, working
 from pipeline.store import deliveries, ledger, runs
 

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pipeline.jobs.outgoing import deliver_due
 from pipeline.jobs.report import Report
 from pipeline.jobs.sends import compose_due
-from pipeline.jobs.steps import deliver_due
 from pipeline.jobs.worker import working
 from pipeline.store import subscribers
 from pipeline.web.app import build

@@ -27,7 +27,18 @@ from pipeline.model.frozen import Arrangement
 from pipeline.model.newsletters import DigestStatus
 from pipeline.model.selection import Rules, candidate
 from pipeline.model.sources import SourceKind
-from pipeline.store import articles, declared, deliveries, digests, ledger, meta, sources, subscribers
+from pipeline.store import (
+    articles,
+    declared,
+    deliveries,
+    digests,
+    filling,
+    ledger,
+    meta,
+    settling,
+    sources,
+    subscribers,
+)
 from pipeline.store.articles import Acceptance
 from pipeline.store.engine import Store
 from pipeline.store.migrate import migrate
@@ -163,30 +174,33 @@ class Book:
             audience = Audience(self.newsletter, schedule, meta.counter(connection, meta.EVENTS))
             reach = decide_reach(digests.audience_reach(connection, audience), cut)
             chosen = [(a, candidate(a)) for a in articles.accepted_between(connection, reach.from_seq, cut, RULES)]
-            ids = list(subscribers.audience_ids(connection, audience))
+            parts = filling.parts_of(connection, audience, batch)
             assert digests.change(connection, digest, DigestStatus.FROZEN, from_seq=reach.from_seq, cut_seq=cut,
-                                  audience_seq=audience.audience_seq, selected=len(ids), frozen_at=self.now)
+                                  audience_seq=audience.audience_seq, selected=sum(number for *_, number in parts),
+                                  frozen_at=self.now)
             digests.store_content(connection, digest, chosen, {})
-            deliveries.add_batches(connection, digest, self.now, ids, batch)
+            filling.add_batches(connection, digest, self.now, parts)
         return digest
 
     def fill(self, digest: int = 0, limit: int = 1000) -> None:
         """Give rows to the batches of a digest (0: of each) that have none."""
         with self.store.read() as connection:
-            due = [b for b in deliveries.unfilled(connection, self.now) if digest in (0, b.digest_id)][:limit]
+            due = [b for b in filling.unfilled(connection, self.now) if digest in (0, b.digest_id)][:limit]
         for one in due:
             with self.store.write() as connection:
-                assert deliveries.lock_batch(connection, one.id)
+                assert filling.lock_batch(connection, one.id)
                 facts = digests.facts(connection, one.digest_id)
                 about = DigestFacts(
                     facts.from_seq, facts.cut_seq, facts.capped, RULES,
                     [how for _, how in digests.frozen_articles(connection, one.digest_id)],
                     "by a test" if facts.status == DigestStatus.CANCELLED else "")
                 audience = Audience(facts.newsletter_id, facts.audience, facts.audience_seq)
-                verdicts = [decide_fill(person, about) for person in deliveries.people(connection, one, audience)]
+                crowds = filling.crowds(connection, one, audience)
+                verdicts = [(decide_fill(crowd.facts, about), crowd.ids[1:]) for crowd in crowds]
                 selection = digests.ensure_selection(connection, one.digest_id, Arrangement((1,)), more=0, subject="",
                                                      preheader="")
-                deliveries.fill(connection, one, [v.row(selection if v.selection else 0) for v in verdicts], self.now)
+                rows = [v.row(selection if v.selection else 0, others) for v, others in verdicts]
+                filling.fill(connection, one, rows, self.now)
 
     def digest_of_one(self, name: str = "ada") -> tuple[int, int]:
         """(digest, delivery) of one queued delivery to somebody new."""
@@ -222,15 +236,21 @@ class Book:
             return [(r.state, r.reason) for r in ledger.of_subscription(connection, self.people[name])]
 
     def check(self) -> None:
-        """The identity, the counters, one open window a person."""
+        """The identity, the counters, one open window a person, and no two windows that overlap."""
         with self.store.read() as connection:
             for digest in digests.listed(connection):
                 counts = ledger.counts(connection, digest.id)
                 assert counts.holds, (digest, counts)
                 assert ledger.counter_faults(connection, digest.id) == []
+                assert ledger.total_faults(connection, digest.id) == []
             live = [r.subscription_id for r in connection.execute(
                 select(rows).where(rows.c.state.in_(sorted(LIVE)), ~rows.c.covered))]
             assert len(live) == len(set(live))
+            reached: dict[int, int] = {}
+            for row in connection.execute(select(rows).where(rows.c.covered, rows.c.cut_seq > rows.c.from_seq)
+                                          .order_by(rows.c.subscription_id, rows.c.cut_seq)):
+                assert row.from_seq >= reached.get(row.subscription_id, 0), "an article in two mails to one person"
+                reached[row.subscription_id] = row.cut_seq
 
     def snapshot(self) -> dict[int, dict]:
         with self.store.read() as connection:
@@ -245,7 +265,8 @@ def check_moves(before: dict[int, dict], after: dict[int, dict]) -> None:
         assert state is target or target in MOVES[state], (old, new)
         assert new["covered"] or not old["covered"], (old, new)
         assert new["covered"] or target not in COVERED, new
-        assert (new["lease"] != "") == (target in ("claimed", "handed", "uncertain")), new
+        held = target in ("claimed", "handed") or (target == "uncertain" and new["reason"] != settling.LEFT)
+        assert (new["lease"] != "") == held, new
     for key in after.keys() - before.keys():
         assert after[key]["state"] in ("queued", "excluded")
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from pipeline.errors import StoreError
 from pipeline.model.deliveries import MOVES, DeliveryState, Outcome
-from pipeline.store import deliveries, expiring, moving
+from pipeline.store import deliveries, expiring, filling, moving
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -122,7 +122,7 @@ def test_the_database_itself_refuses_a_second_open_window(book, state: DeliveryS
     book.accept()
     other = book.freeze("")
     with book.store.read() as connection:
-        (batch,) = deliveries.unfilled(connection, book.now)
+        (batch,) = filling.unfilled(connection, book.now)
     again = {k: v for k, v in book.row(first).items() if k != "id"}
     again |= {"digest_id": other, "batch_id": batch.id, "state": state, "covered": covered}
     refused = state in ("queued", "claimed", "deferred", "handed") and not covered

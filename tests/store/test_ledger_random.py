@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.desk.resolve import SENT_FROM, why_not_again
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.model.newsletters import DigestStatus
-from pipeline.store import deliveries, digests, expiring, meta, suppressions
+from pipeline.store import deliveries, digests, expiring, meta, settling, suppressions
 from pipeline.store.schema import deliveries as rows
 
 S = DeliveryState
@@ -21,8 +22,8 @@ OUTCOMES = (S.SENT, S.SENT, S.SENT, S.DEFERRED, S.BOUNCED, S.FAILED, S.UNCERTAIN
 
 steps = st.lists(st.tuples(
     st.sampled_from(("accept", "join", "leave", "switch", "freeze", "freeze", "fill", "fill", "claim", "claim",
-                     "hand over", "hand over", "record", "record", "give back", "settle", "resend", "cancel", "expire",
-                     "stop", "wait", "come back", "suppress", "unsuppress")),
+                     "hand over", "hand over", "record", "record", "give back", "settle", "resend", "again", "leave it",
+                     "cancel", "expire", "stop", "wait", "come back", "suppress", "unsuppress")),
     st.integers(0, 3), st.integers(0, 6)), min_size=25, max_size=50)
 
 
@@ -61,6 +62,15 @@ def play(book, step: str, who: int, what: int, before: dict[int, dict]) -> None:
                                   book.now)
             elif step == "resend" and held:
                 deliveries.resend(connection, held[0]["id"], book.now)
+            elif step in ("again", "leave it") and known:
+                digest = known[who % len(known)]
+                found = [one for state in (S.UNCERTAIN, S.FAILED, S.BOUNCED)
+                         for one in settling.unsettled(connection, digest, state, lock=True)]
+                if step == "leave it":
+                    settling.leave(connection, [one.id for one in found], book.now)
+                elif digests.get(connection, digest).status in SENT_FROM:
+                    settling.again(connection, digest, [one.id for one in found if not why_not_again(one)], book.now,
+                                   book.now + timedelta(hours=1))
             elif step == "cancel" and known and what == 0:
                 if digests.change(connection, known[who % len(known)], DigestStatus.CANCELLED):
                     deliveries.exclude_digest(connection, known[who % len(known)], "cancelled", book.now)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.model.subscribers import SubscriptionStatus
-from pipeline.store import deliveries, ledger, meta, subscribers, suppressions
+from pipeline.store import filling, ledger, meta, subscribers, suppressions
 from pipeline.store.subscribers import Audience
 
 NAMES = ("ada", "bo", "cy")
@@ -176,6 +176,6 @@ def test_a_fill_knows_what_people_chose(book) -> None:
     with book.store.write() as connection:
         seq = meta.counter(connection, meta.EVENTS)
         ids = sorted(book.people.values())
-        batch = deliveries.Batch(0, 0, book.now, ids[0], ids[-1], 2)
-        facts = deliveries.people(connection, batch, Audience(book.newsletter, "", seq))
+        batch = filling.Batch(0, 0, book.now, ids[0], ids[-1], 2)
+        facts = filling.people(connection, batch, Audience(book.newsletter, "", seq))
     assert [(one.topics, one.language) for one in facts] == [(("health", "tide"), "sv"), ((), "")]

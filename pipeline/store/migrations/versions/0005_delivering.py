@@ -30,6 +30,8 @@ def upgrade() -> None:
     due = sa.text("state IN ('queued', 'deferred')")
     op.create_index('ix_deliveries_due', 'deliveries', ['digest_id', 'state', 'due_at', 'id'], unique=False,
                     sqlite_where=due, postgresql_where=due)
+    op.drop_index('ix_deliveries_covered', 'deliveries')
+    op.create_index('ix_deliveries_person', 'deliveries', ['subscription_id', 'cut_seq'], unique=False)
     for name in ('sender', 'message_id', 'subject'):
         op.add_column('notices', _words(name))
     for name in ('expires_at', 'first_tried_at'):
