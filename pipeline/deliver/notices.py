@@ -177,6 +177,6 @@ def _settle(outbox: Outbox, lease: str) -> dict[DeliveryState, int]:
 def _envelope(outbox: Outbox, one: Notice, lease: str) -> Envelope:
     """With a return path that says which notice came back, where what comes back is read."""
     sender = one.sender
-    if outbox.returns:
-        sender = return_path(outbox.returns, mark(outbox.keyring, NOTICE, one.id))
+    if outbox.return_path:
+        sender = return_path(outbox.return_path, mark(outbox.keyring, NOTICE, one.id))
     return Envelope(sender, one.address, one.message_id, lease)

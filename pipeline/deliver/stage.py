@@ -79,9 +79,9 @@ class Outbox:
     retry_for: timedelta = HORIZON
     jitter: Callable[[], float] = random.random
     signers: tuple[Signer, ...] = ()                       # each signs every message (DKIM)
-    returns: str = ""                                      # where what comes back is read; for notices
     stopped: Callable[[Stop], None] = lambda _stop: None   # hears of destinations to which nothing goes any more
     watch: Callable[[int], object] = lambda _digest_id: None     # looks at a digest's numbers now and then
+    return_path: str = ""                                  # of notices, "": the sender; digests have theirs frozen
 
 
 def deliver(outbox: Outbox) -> Delivered:

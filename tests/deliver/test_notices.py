@@ -265,6 +265,6 @@ def test_a_notice_is_signed_and_says_which_it_is_when_it_comes_back(site: Any, w
     offer = wire.offer
     wire.offer = lambda envelope, chunks: (seen.append(envelope.sender), offer(envelope, chunks))[1]
     signer = Signer("here.example", "s1", "ed25519-sha256", "", key.sign)
-    send_notices(replace(outbox(site, wire), signers=(signer,), returns="back@here.example"))
+    send_notices(replace(outbox(site, wire), signers=(signer,), return_path="back@here.example"))
     assert find(site.app.keyring, seen[0]) == (NOTICE, number)
     assert wire.bodies[ANN][0].startswith(b"DKIM-Signature: ")
