@@ -18,9 +18,8 @@ from pipeline.store import Connection, meta
 READ_WITHIN = timedelta(hours=24)
 """How lately the mailbox of what comes back must have been read, for mails to offer leaving by mail."""
 
-DIGEST = "Digest"
-"""The kind of mail in a Feedback-ID. With a capital, so that no newsletter's slug is the same: Gmail adds up what is
-equal, in whichever place it stands."""
+DIGEST = "digest"
+"""The kind of mail in a Feedback-ID, unless it has another."""
 
 
 def page_for(config: Config, newsletter: Newsletter, digest: Digest, language: str = "") -> DigestPage:
@@ -45,8 +44,9 @@ def letterhead(config: Config, newsletter: Newsletter, digest: Digest) -> Letter
         sender_name=config.mail.sender_name, sender_address=config.mail.sender_address,
         reply_to=config.mail.reply_to or "", subject=digest.edits.subject or newsletter.subject,
         on_uncertain=newsletter.on_uncertain, page=page_for(config, newsletter, digest), rules=newsletter.rules,
-        return_path=config.mail.returns.address if config.mail.returns is not None else "",
-        feedback_id=feedback_id(config, newsletter.slug, digest.name), precedence=config.mail.precedence,
+        return_path=config.mail.return_address,
+        feedback_id=feedback_id(config, newsletter.slug, digest.name, digest.kind or DIGEST),
+        precedence=config.mail.precedence,
     )
 
 
@@ -58,13 +58,13 @@ def with_mailto(connection: Connection, head: Letterhead, now: datetime) -> Lett
     return replace(head, unsubscribe_mailto=head.return_path)
 
 
-def feedback_id(config: Config, newsletter: str, digest: str, kind: str = DIGEST) -> str:
+def feedback_id(config: Config, newsletter: str, digest: str, kind: str) -> str:
     """ "2026-11-22-0800-daily:lantern:Digest:lantern.example": the finest first, then coarser, and last who sends, in 5
-    to 15 characters and always the same (Gmail's feedback loop, support.google.com/mail/answer/6254652). No person
-    stands in it: it groups mails."""
+    to 15 characters and always the same (Gmail's feedback loop, support.google.com/mail/answer/6254652). Gmail adds up
+    what is equal in whichever place it stands, so the kind has a capital, which no slug has. No person stands in it."""
     host = urlsplit(config.site.public_url).hostname or "localhost"
     sender = host if 5 <= len(host) <= 15 else hashlib.sha256(host.encode()).hexdigest()[:15]
-    return f"{digest}:{newsletter}:{kind}:{sender}"
+    return f"{digest}:{newsletter}:{kind.capitalize()}:{sender}"
 
 
 def local_date(config: Config, digest: Digest) -> datetime:

@@ -129,6 +129,7 @@ class Session:
         self.used = False
         self.spent = False                         # nothing more goes over it
         self._patience_s = 0.0
+        self._sends_within = False
         self._wait(relay.timeout_s)
         with suppress(OSError):  # not every socket is TCP
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -253,8 +254,10 @@ class Session:
             return
         self._socket.settimeout(None)
         span = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, span)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        if not self._sends_within:  # it is only answers that may take longer
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+            self._sends_within = True
 
 
 _GONE = Outcome(DeliveryState.DEFERRED)

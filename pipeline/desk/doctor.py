@@ -15,7 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from pipeline.audience.returns.imap import ImapMailbox
+from pipeline.audience.returns.stage import mailbox_of
 from pipeline.config import Config, Smtp, say_span
+from pipeline.config.mail import Returns
 from pipeline.config.values import is_loopback
 from pipeline.deliver.choice import relay_of
 from pipeline.deliver.relay import connect
@@ -234,13 +237,7 @@ def _returns(config: Config, now: datetime) -> Iterator[Finding]:
         yield Finding("returns", "no [mail.returns]: bounces go to the sender, and addresses that do not exist any "
                                  "more are mailed for ever", Verdict.WARNING)
         return
-    if returns.maildir is not None:
-        unread = [name for name in ("new", "cur") if not os.access(returns.maildir / name, os.R_OK | os.W_OK | os.X_OK)]
-        if unread:
-            yield Finding("returns", f"{returns.maildir} is no Maildir that this account may read and write "
-                                     f"({' and '.join(unread)})", Verdict.PROBLEM)
-        else:
-            yield Finding("returns", f"{returns.maildir} can be read")
+    yield from _mailbox(returns)
     local, _, domain = returns.address.partition("@")
     yield Finding("returns", f"each mail has a return path of its own, {local}+…@{domain}: the server of {domain} must "
                              f"put all of these into the mailbox of {returns.address} (sub-addressing; in Postfix "
@@ -256,6 +253,27 @@ def _returns(config: Config, now: datetime) -> Iterator[Finding]:
                                  "to leave by mail", Verdict.WARNING)
     else:
         yield Finding("returns", "that mailbox is being read")
+
+
+def _mailbox(returns: Returns) -> Iterator[Finding]:
+    """Whether it can be opened. No letter in it is read."""
+    mailbox = mailbox_of(returns)
+    if mailbox is None:
+        yield Finding("returns", "no maildir and no imap in [mail.returns]: what comes back must be piped into "
+                                 "`broadsheet bounces ingest -` by your mail server")
+        return
+    if isinstance(mailbox, ImapMailbox):
+        mailbox = replace(mailbox, answer_s=HELLO_S, total_s=2 * HELLO_S)
+    try:
+        with mailbox.open():
+            pass
+    except BroadsheetError as error:
+        yield Finding("returns", str(error), Verdict.PROBLEM)
+        return
+    if returns.maildir is not None and not os.access(returns.maildir / "new", os.R_OK | os.W_OK | os.X_OK):
+        yield Finding("returns", f"{returns.maildir} can't be read and written by this account", Verdict.PROBLEM)
+    else:
+        yield Finding("returns", f"{mailbox.name} can be read")
 
 
 def _read_at(config: Config) -> datetime | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from pipeline.app import App
 from pipeline.compose.fill import that_fit
 from pipeline.compose.press import Pressed
-from pipeline.compose.stage import Proofed
+from pipeline.compose.stage import Parts, Proofed
 from pipeline.config import Preflight
 from pipeline.desk.proof.finding import Finding, Letter, holding
 from pipeline.desk.proof.reading import outside, proof
@@ -18,13 +19,18 @@ from pipeline.model.selection import Selection
 MOST_NAMED = 3   # findings that a reason names
 
 
+def parts(app: App) -> Parts:
+    """What composing needs, with this preflight in it."""
+    return Parts(app.store, app.config, app.templates(), app.darkroom(), partial(prove, app))
+
+
 def prove(app: App, pressed: Pressed) -> Proofed:
     """What is found, and for what it must not go, if for anything. Follows the letter's links where the operator lets
     it: call it outside of any transaction."""
     selection = largest(pressed)
     found: list[Finding] = []
     for language in pressed.frozen:
-        sheet = sheet_of(app, pressed, selection, Reader(MADE_UP, language=language))
+        sheet = sheet_of(app, pressed, selection, Reader(MADE_UP, language=language), sign=False)
         known = {(one.check, one.text, one.place) for one in found}
         found += [one for one in look_at(app, sheet, language or pressed.head.page.language)
                   if (one.check, one.text, one.place) not in known]

@@ -71,15 +71,16 @@ def own_picture(app: App, url: str) -> bytes | None:
 
 def sheet_of(
     app: App, pressed: Pressed, selection: Selection, reader: Reader, *, mark: str = "", unsubscribe_url: str = "",
-    preferences_url: str = "",
+    preferences_url: str = "", sign: bool = True,
 ) -> Sheet:
-    """The message that `reader` would get with this selection."""
+    """The message that `reader` would get with this selection. Raises ConfigError where a key that is to sign it can't
+    be used."""
     articles = [article for article, _ in pressed.plan.chosen]
     language = reader.language if reader.language in pressed.frozen else ""
     subject, preheader = selection_subject(app.templates(), pressed.head, selection, articles, language)
     with app.store.read() as connection:
         head = with_mailto(connection, pressed.head, app.now())
-    letter = Letter(token_hex(16), head, pressed.frozen, app.now(), {}, app.signers())
+    letter = Letter(token_hex(16), head, pressed.frozen, app.now(), {}, app.signers() if sign else ())
     envelope, chunks = letter.personal(
         app.keyring, reader.subscription_id, reader.address, reader.confirmed_at or app.now(), subject=mark + subject,
         shown=pressed.head.arranged(selection), preheader=preheader, more=selection.more,

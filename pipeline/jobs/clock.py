@@ -22,7 +22,7 @@ from pipeline.collect.manners.websub import why_no_hubs
 from pipeline.config import Config
 from pipeline.errors import BroadsheetError
 from pipeline.jobs.collecting import collect_due, keep_hubs, wake_pushed
-from pipeline.jobs.outgoing import deliver_due, recover_dead
+from pipeline.jobs.outgoing import deliver_due, fill_waiting, recover_dead
 from pipeline.jobs.report import UNWATCHED, Report, Watch
 from pipeline.jobs.returning import read_returns
 from pipeline.jobs.sends import compose_due
@@ -66,7 +66,8 @@ class Clock:
         self._worker = worker
         self._tell = tell
         self._watch = watch
-        self._mail = threading.Lock()  # one composing and sending at a time in this process
+        self._composing = threading.Lock()  # one at a time in this process, and of these
+        self._sending = threading.Lock()
         self._collecting = threading.Lock()
         self._stopping = threading.Event()
         self._heard: SimpleQueue[str] = SimpleQueue()  # sources that were polled; what they said of hubs may be new
@@ -118,13 +119,25 @@ class Clock:
 
     def _read_returns(self) -> None:
         with self._telling() as report:
-            report.returned = read_returns(self._app)
+            report.returned = read_returns(self._app, lambda: not self._stopping.is_set())
 
     def _send(self) -> None:
-        with self._mail, self._telling() as report:
-            report.recovered = recover_dead(self._app, self._worker)
-            compose_due(self._app, self._worker, report, self._watch)
-            report.delivered = deliver_due(self._app, self._worker, watch=self._watch)
+        """Compose what is due, and send. A send that is under way already takes what was composed along, so that a
+        digest for a million holds no other slot up."""
+        with self._telling() as report:
+            alone = self._sending.acquire(blocking=False)
+            try:
+                with self._composing:
+                    if alone:  # what this very worker has in hand looks like a dead one's
+                        report.recovered = recover_dead(self._app, self._worker)
+                    compose_due(self._app, self._worker, report, self._watch)
+                    if not alone:
+                        fill_waiting(self._app)
+                if alone:
+                    report.delivered = deliver_due(self._app, self._worker, watch=self._watch)
+            finally:
+                if alone:
+                    self._sending.release()
 
     @contextmanager
     def _telling(self) -> Iterator[Report]:

@@ -21,6 +21,7 @@ from functools import lru_cache
 
 from pipeline.errors import BroadsheetError
 
+FIELD = b"DKIM-Signature:"
 LINE = 76   # bytes of a header line, without its CRLF
 
 ONCE_MORE = ("from", "to", "cc", "reply-to", "subject", "date", "message-id", "mime-version", "content-type",
@@ -55,11 +56,11 @@ class Signer:
 
 
 def signed(signers: Sequence[Signer], chunks: list[bytes]) -> list[bytes]:
-    """The message with a signature of each key in front; as it is without any.
+    """The message with a signature of each key in front; as it is without any, or where it is signed already.
 
     `chunks` is a whole message with CRLF at every line's end; the blank line may stand anywhere in it.
     """
-    if not signers:
+    if not signers or chunks[0].startswith(FIELD):
         return chunks
     head, body = _parted(chunks)
     return [signatures(signers, head, body), *chunks]

@@ -75,24 +75,15 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
     """
     if meta.get(connection, meta.OUTGOING_STOPPED):
         return []
-    ids: set[int] = set()
-    expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
-    active = select(digests.c.id).where(digests.c.status.in_(SENT_FROM)).order_by(
+    active = select(digests.c.id, digests.c.kind).where(digests.c.status.in_(SENT_FROM)).order_by(
         digests.c.kind.desc(), digests.c.due_at, digests.c.id)  # announcements before what waits
-    order = {digest_id: place for place, digest_id in enumerate(connection.execute(active).scalars())}
-    for digest_id in order:
-        for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
-            due = connection.execute(
-                select(deliveries.c.id)
-                .where(deliveries.c.digest_id == digest_id, IS_DUE, deliveries.c.state == state,
-                       deliveries.c.due_at <= now, ~expired)
-                .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
-                .with_for_update(skip_locked=True)
-            ).scalars().all()
-            ids |= shift(connection, state, DeliveryState.CLAIMED, among(connection, deliveries.c.id, due), now=now,
-                         lease=worker)
-        if len(ids) >= limit:
-            break
+    kinds = {row.id: row.kind for row in connection.execute(active)}
+    order = {digest_id: place for place, digest_id in enumerate(kinds)}
+    share = max(1, limit // max(1, len(order)))  # a digest for a million does not hold up one for a hundred
+    ids: set[int] = set()
+    for most in (share, limit):
+        for digest_id, kind in kinds.items():
+            ids |= _claim_of(connection, digest_id, worker, now, min(limit if kind else most, limit - len(ids)))
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.digest_id, deliveries.c.batch_id, deliveries.c.subscription_id,
                deliveries.c.selection_id, deliveries.c.attempts, deliveries.c.first_tried_at, deliveries.c.covered,
@@ -110,6 +101,25 @@ def claim(connection: Connection, worker: str, now: datetime, limit: int) -> lis
                      r.attempts, r.first_tried_at, r.due_at, r.expires_at or r.due_at + LASTS, r.covered, worker)
              for r in rows if r.id not in out]
     return sorted(found, key=lambda one: order[one.digest_id])
+
+
+def _claim_of(connection: Connection, digest_id: int, worker: str, now: datetime, limit: int) -> set[int]:
+    """Up to `limit` of one digest, those first that were never tried."""
+    ids: set[int] = set()
+    expired = exists().where(batches.c.id == deliveries.c.batch_id, late(now))
+    for state in (DeliveryState.QUEUED, DeliveryState.DEFERRED):
+        if len(ids) == limit:
+            break
+        due = connection.execute(
+            select(deliveries.c.id)
+            .where(deliveries.c.digest_id == digest_id, IS_DUE, deliveries.c.state == state,
+                   deliveries.c.due_at <= now, ~expired)
+            .order_by(deliveries.c.due_at, deliveries.c.id).limit(limit - len(ids))
+            .with_for_update(skip_locked=True)
+        ).scalars().all()
+        ids |= shift(connection, state, DeliveryState.CLAIMED, among(connection, deliveries.c.id, due), now=now,
+                     lease=worker)
+    return ids
 
 
 def hand_over(connection: Connection, ids: Collection[int], worker: str, now: datetime) -> set[int]:
@@ -258,7 +268,7 @@ def came_back(connection: Connection, delivery_id: int, target: DeliveryState, r
     read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
     for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
         if target in MOVES[source] and shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
-                                             lease="", reason=reason, covered=True):
+                                             lease="", reason=reason, code=0, covered=True):
             return True
     return False
 

@@ -22,7 +22,6 @@ SITE_SEQ = "site_seq"                   # and the change up to which they tell e
 SITE_FILES = "site_files"               # JSON: name -> bytes, so that a file that is gone is seen
 RETURNS_READ_AT = "returns_read_at"     # when what comes back was last read to its end; ISO 8601, UTC
 KEY_FINGERPRINT = "key_fingerprint"
-RETURNS_READ_AT = "returns_read_at"   # when what comes back was last read without an error, ISO 8601 in UTC
 
 
 def get(connection: Connection, key: str) -> str:

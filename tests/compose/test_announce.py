@@ -22,7 +22,7 @@ from pipeline.jobs.sends import compose_now, parts
 from pipeline.jobs.steps import deliver_due
 from pipeline.jobs.worker import working
 from pipeline.model.newsletters import Digest
-from pipeline.store import deliveries, ledger, subscribers, suppressions
+from pipeline.store import deliveries, ledger, meta, subscribers, suppressions
 from pipeline.store.schema import batches, digests
 from pipeline.store.schema import deliveries as rows
 
@@ -269,3 +269,15 @@ def test_two_that_wait_are_both_covered(site: Any) -> None:
     assert [d.announces for d in site.digests()] == [True, True]
     outbox = Outbox(site.app.store, site.app.keyring, site.app.transport(), new_lease("w"), site.app.now)
     assert deliver(outbox).total == 6
+
+
+def test_it_can_be_left_by_mail_and_is_told_from_digests(copy_site: Callable, basic_config: str) -> None:
+    site = copy_site(filled, basic_config.replace(
+        "[preflight]", '[mail.returns]\naddress = "bounces@lantern.example"\nmaildir = "returned"\n[preflight]'))
+    with site.app.store.write() as connection:
+        meta.put(connection, meta.RETURNS_READ_AT, site.now.isoformat())
+    say(site)
+    send(site)
+    for mail in site.mails():
+        assert "<mailto:bounces+u" in mail["List-Unsubscribe"]
+        assert mail["Feedback-ID"].split(":")[1:3] == ["lantern", "Announcement"]

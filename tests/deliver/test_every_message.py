@@ -9,9 +9,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email import message_from_bytes, message_from_string, policy
+from email import message_from_string, policy
 from email.errors import NonASCIILocalPartDefect
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,7 @@ def parsed(data: bytes) -> EmailMessage:
         for name, value in part.items():
             # what RFC 6532 allows in a message for SMTPUTF8 the library still counts, and goes on
             assert not [d for d in getattr(value, "defects", ()) if not isinstance(d, NonASCIILocalPartDefect)], name
-    strict = message_from_bytes(data, policy=policy.strict.clone(utf8=True))
-    assert [part.get_content_type() for part in strict.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
     return mail
 
 
@@ -167,7 +167,8 @@ def believed(site: Any, data: bytes) -> bool:
 
     judge = dkim.DKIM(data)
     covered = [set(re.sub(r"\s", "", str(mail)).partition(";h=")[2].partition(";")[0].lower().split(":"))
-               for mail in message_from_bytes(data).get_all("DKIM-Signature")]
+               for mail in BytesHeaderParser().parsebytes(data).get_all("DKIM-Signature")]
+    assert len(covered) == 2
     assert all({"list-unsubscribe", "list-unsubscribe-post"} <= names for names in covered), "RFC 8058, section 4"
     return judge.verify(0, dnsfunc=look_up) and judge.verify(1, dnsfunc=look_up)
 

@@ -184,6 +184,20 @@ def test_links_that_lead_nowhere_or_are_not_safe(patient: Any) -> None:
         assert found(patient(change=('"https://lantern.example"', f'"{url}"')), "web")[0][0] is verdict
 
 
+def test_the_mailbox_of_returns_is_opened(patient: Any) -> None:
+    assert "is no Maildir: there is no folder new/ in it" in found(patient(), "returns")[0][1]
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        imap = f'imap = "imap://127.0.0.1:{nobody.getsockname()[1]}/INBOX"\nuser = "b"\npassword = "${{file:secret}}"\n'
+        (patient.site.folder / "secret").write_text("secret-canary")
+        ((verdict, text), *_) = found(patient(change=('maildir = "returned"\n', imap)), "returns")
+    assert verdict is Verdict.PROBLEM
+    assert text.startswith("imap://127.0.0.1:")
+    assert "canary" not in text
+    ((verdict, text), *_) = found(patient(change=('maildir = "returned"\n', "")), "returns")
+    assert (verdict, "must be piped into" in text) == (Verdict.OK, True)
+
+
 def test_a_mailbox_that_is_not_read_any_more(patient: Any) -> None:
     site = patient.site
     assert not (site.folder / "broadsheet.db").exists()

@@ -9,12 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.desk import corrections, review
 from pipeline.desk.preview import MADE_UP, preview, preview_by_hand
-from pipeline.errors import UsageError
+from pipeline.errors import ConfigError, UsageError
+from pipeline.jobs.sends import compose_now
 
 MADE_ANEW = (
     (rb"=_([0-9a-z]{8,40})\b", "the nonce, which is the boundary"),
@@ -253,3 +256,21 @@ def test_one_by_hand_is_shown_by_its_name(make_site: Any) -> None:
     (path,) = (site.folder / "mailbox" / "new").iterdir()
     assert shown.sheet is not None
     assert shown.sheet.eml.replace(b"\r\n", b"\n").rstrip() in path.read_bytes()
+
+
+def test_a_preview_is_signed_as_the_send_will_be_and_a_digest_is_composed_without_its_key(
+    make_site: Any, basic_config: str
+) -> None:
+    site = make_site(basic_config.replace(
+        "[preflight]", '[[mail.dkim]]\nselector = "2026a"\nkey = "dkim.pem"\n[preflight]'))
+    site.subscribe("ann@here.example")
+    site.accept(["Article one"])
+    with pytest.raises(ConfigError, match=r"(?s)line \d+: mail.dkim\[0\].key: .* can't be read"):
+        preview(site.app, site.app.config.newsletters[0], schedule="daily")
+    assert compose_now(site.app, site.app.config.newsletters[0]).status == "frozen", "delivering is what waits for it"
+    (site.folder / "dkim.pem").write_bytes(ed25519.Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    site.accept(["Article two"])
+    shown = preview(site.app, site.app.config.newsletters[0], schedule="daily")
+    assert shown.sheet is not None
+    assert shown.sheet.eml.startswith(b"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/simple; d=lantern.example;")

@@ -91,6 +91,7 @@ def test_spf(there: list[str], standing: str, publish: str) -> None:
         ("v=DKIM1; p=", "different", "given up"),
         (EDWARDS.record, "different", "another key"),
     ],
+    ids=map(str, range(8)),  # keys are new in each run, and tests are known by their names
 )
 def test_dkim(there: str, standing: str, said: str) -> None:
     judged = records()["DKIM 2026a"].judge([there])

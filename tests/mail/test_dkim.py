@@ -59,6 +59,7 @@ def test_both_kinds_of_key_verify() -> None:
 
 def test_a_try_again_has_the_same_bytes() -> None:
     assert message(b"Hello\r\n") == message(b"Hello\r\n")
+    assert b"".join(signed(SIGNERS, [message(b"Hello\r\n")])) == message(b"Hello\r\n"), "and is signed once"
 
 
 @given(st.lists(st.sampled_from([b"", b"a", b"\r\n", b"\r\n\r\n", b" \r\n", b".", b"b\r\n\r\n\r\n", b"\r", b"\n"])))

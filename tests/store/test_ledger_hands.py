@@ -234,3 +234,19 @@ def test_leaving_waits_for_whoever_is_just_taking_the_row(crowd, at: str) -> Non
     assert crowd.row(row["id"])["state"] == "excluded"
     assert row["id"] not in hand_over(crowd, taken or [row["id"]])
     crowd.check()
+
+
+def test_a_large_digest_does_not_hold_up_a_small_one(book) -> None:
+    """Each of those that are being sent gets its share of every claim; what one does not need the others get."""
+    for number in range(30):
+        book.join(f"reader{number}")
+    for name in ("ada", "bo"):
+        book.join(name, "weekly")
+    book.accept()
+    large, small = book.freeze("daily"), book.freeze("weekly")
+    book.fill()
+    with book.store.write() as connection:
+        first = [one.digest_id for one in deliveries.claim(connection, "w.1", book.now, 10)]
+        second = [one.digest_id for one in deliveries.claim(connection, "w.2", book.now, 10)]
+    assert (first.count(large), first.count(small)) == (8, 2)
+    assert (second.count(large), second.count(small)) == (10, 0)
