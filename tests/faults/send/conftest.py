@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,9 +25,12 @@ from typing import Any
 import pytest
 
 from pipeline.app import open_app
+from pipeline.audience.subscriptions import Request, add
 from pipeline.compose.stage import fill_batches
 from pipeline.desk.audit import audit
 from pipeline.desk.audit import people as people_of
+from pipeline.jobs.collecting import collect_due
+from pipeline.jobs.declare import declare
 from pipeline.jobs.sends import compose_now, parts
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -233,10 +239,6 @@ def judge(folder: Path, brought: Sequence[dict[str, Any]], people: Sequence[str]
     return Verdict(states, {p.address: p.reason for p in everybody}, twice, lost, wrong)
 
 
-def address(number: int) -> str:
-    return f"reader{number}@example.org"
-
-
 @dataclass
 class Stand:
     """A sink, a site whose digest waits for its people, and processes that can run commands on copies of it."""
@@ -337,8 +339,9 @@ def waiting(folder: Path) -> int:
 
 
 @pytest.fixture(scope="session")
-def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
+def make_stand(tmp_place: Path, need: Callable[[object, str], None]) -> Iterator[Callable[..., Stand]]:
     """`make_stand(people, keys)`: addresses of those for whom the digest is frozen and filled; keys of [mail.smtp]."""
+    need((platform.system(), platform.machine()) == ("Linux", "x86_64"), "calls are traced on Linux and x86_64 only")
     made: dict[object, Stand] = {}
 
     def make(people: Sequence[str], keys: str = MORE, *, delay_s: float = 0.0) -> Stand:
@@ -371,12 +374,6 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
 
 def prepare(folder: Path, people: Sequence[str]) -> None:
     """Articles, subscribers, and a digest that is frozen and filled."""
-    from datetime import UTC, datetime
-
-    from pipeline.audience.subscriptions import Request, add
-    from pipeline.jobs.collecting import collect_due
-    from pipeline.jobs.declare import declare
-
     for number in range(6):
         words = f"Story {number} goes on for a good while, so that it is unlike the others in what it says. " * 6
         (folder / "articles" / f"{number}.md").write_text(f"# Article number {number}\n\n{words}\n")
@@ -398,8 +395,6 @@ def prepare(folder: Path, people: Sequence[str]) -> None:
 @pytest.fixture(scope="session")
 def tmp_place() -> Iterator[Path]:
     """In memory where the system has such a place: what is tested is the order of calls, not the disk."""
-    import tempfile
-
     memory = Path("/dev/shm")
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="broadsheet-faults-", dir=place, ignore_cleanup_errors=True) as name:
