@@ -272,7 +272,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
     tried = [figures for what, figures in told.items() if isinstance(figures, dict) and "control" not in what]
     if tried:
-        total = {name: sum(figures.get(name, 0) for figures in tried) for name in ("points", "twice", "lost", "uncertain")}
+        names = ("points", "twice", "lost", "uncertain")
+        total = {name: sum(figures.get(name, 0) for figures in tried) for name in names}
         terminalreporter.write_line(f"all of it without the controls: {listed(total)}")
 
 
