@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -239,3 +240,47 @@ def press_of(copy_site: Callable[..., Any]) -> Iterator[Callable[..., Press]]:
     yield make
     for press in made:
         press.close()
+
+
+# --- what is printed at the end ---
+
+SUMMARY = "faults"
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str, Any], None]:
+    """`tell(what was done, figures)`: for the summary, also from a process of pytest-xdist. Figures by name, which are
+    added up where several tests tell of the same ("most …": the highest counts), or words."""
+    def say(what: str, figures: Any) -> None:
+        record_property(SUMMARY, json.dumps([what, figures]))
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
+    texts = [text for one in reports if one.when == "call" for name, text in one.user_properties if name == SUMMARY]
+    told: dict[str, Any] = {}
+    for text in texts:
+        what, figures = json.loads(text)
+        told[what] = added(told.get(what, {}), figures) if isinstance(figures, dict) else figures
+    if told:
+        terminalreporter.section("faults")
+    for what, figures in sorted(told.items()):
+        terminalreporter.write_line(f"{what}: {figures if isinstance(figures, str) else listed(figures)}")
+
+
+def added(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    result = dict(before)
+    for name, figure in more.items():
+        if name.startswith("most "):
+            result[name] = max(figure, before.get(name, 0))
+        else:
+            result[name] = added(before.get(name, {}), figure) if isinstance(figure, dict) else (
+                before.get(name, 0) + figure)
+    return result
+
+
+def listed(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name} ({listed(figure)})" if isinstance(figure, dict) else f"{name} {figure}"
+                     for name, figure in figures.items())

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def fresh() -> Iterator[Path]:
         yield folder
 
 
-def test_kill_anywhere_and_run_again(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kill_anywhere_and_run_again(fresh: Path, tell: Callable[[str, Any], None]) -> None:
     duration = undisturbed(fresh)
     draw = random.Random(SEED)
     landed: Counter[str] = Counter()
@@ -94,12 +95,12 @@ def test_kill_anywhere_and_run_again(fresh: Path, capsys: pytest.CaptureFixture[
             audit = broadsheet(folder, "audit", "latest", "--json")
             assert audit.returncode == 0, audit.stdout + audit.stderr
             assert json.loads(audit.stdout)["holds"] is True
-    with capsys.disabled():
-        print(f"\n{sum(landed.values())} kills in {KILLS} trials, found at: {dict(landed)}")
+    tell("kill -9 of `once`, by Maildir",
+         {"points": landed.total(), "trials": KILLS, "found": landed, "twice": 0, "lost": 0})
     assert landed["while mail went out"] >= KILLS // 10, "too few kills landed where it matters"
 
 
-def test_the_check_finds_what_is_not_settled(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_finds_what_is_not_settled(fresh: Path, tell: Callable[[str, Any], None]) -> None:
     """Positive control: with recovery taken out, the same trials leave people without their digest."""
     draw = random.Random(SEED)
     short = 0
@@ -113,8 +114,7 @@ def test_the_check_finds_what_is_not_settled(fresh: Path, capsys: pytest.Capture
             subprocess.run([sys.executable, "-c", broken, "once"], cwd=folder, capture_output=True, check=False,
                            env=environment())
             short += len(mails(folder)) < PEOPLE + 1
-    with capsys.disabled():
-        print(f"\npositive control: {short} of {trials} trials left somebody out once recovery was taken out")
+    tell("control, without recovery", f"{short} of {trials} trials left somebody out")
     assert short > 0
 
 

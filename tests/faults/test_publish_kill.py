@@ -52,7 +52,7 @@ write._put = put
 
 Files = dict[str, bytes]
 PressOf = Callable[..., Any]
-Capsys = pytest.CaptureFixture[str]
+Tell = Callable[[str, Any], None]
 BASE = "https://lantern.example/feeds/"
 A = "{http://www.w3.org/2005/Atom}"
 PUBLISH = ("-m", "pipeline", "publish")
@@ -61,7 +61,7 @@ ALL_RSS = re.compile(r"/all\W+rss\.xml\.\w{12}\.tmp")   # what is to become all/
 HOUR_S = 3600
 
 
-def test_every_file_is_old_or_new_wherever_a_build_is_killed(press_of: PressOf, capsys: Capsys) -> None:
+def test_every_file_is_old_or_new_wherever_a_build_is_killed(press_of: PressOf, tell: Tell) -> None:
     press = press_of()
     duration = press.duration
     draw, landed = random.Random(SEED), Counter[str]()
@@ -80,12 +80,11 @@ def test_every_file_is_old_or_new_wherever_a_build_is_killed(press_of: PressOf, 
         assert press.files() == right
         assert lost(press.files(), press.folder) == []
     press.mend()
-    with capsys.disabled():
-        print(f"\n{landed.total()} kills in {duration:.2f} s of building, found at: {dict(landed)}")
+    tell("kill -9 of a build of feeds", {"points": landed.total(), "found": landed, "broken files": 0})
     assert landed["among the files"] >= KILLS // 5, "too few kills landed where it matters"
 
 
-def test_control_a_writer_in_place_leaves_halves(press_of: PressOf, capsys: Capsys) -> None:
+def test_control_a_writer_in_place_leaves_halves(press_of: PressOf, tell: Tell) -> None:
     """The same trials and the same eyes, but for the writer."""
     press = press_of(IN_PLACE)
     duration = press.duration
@@ -98,13 +97,12 @@ def test_control_a_writer_in_place_leaves_halves(press_of: PressOf, capsys: Caps
             broken += wrong(press.files(), before, right) != []
         press.mend()
         assert press.files() == right
-    with capsys.disabled():
-        print(f"\ncontrol: {broken} of {killed} kills left a broken file")
+    tell("control, files written in place", f"{broken} of {killed} kills left a broken file")
     assert broken >= 1
 
 
 def test_every_file_is_old_or_new_before_each_call_that_makes_it_last(
-    press_of: PressOf, program: Callable[..., str], capsys: Capsys
+    press_of: PressOf, program: Callable[..., str], tell: Tell
 ) -> None:
     """One build, again and again on a copy of the same site, killed on its way into one fsync or rename after the
     other: those of feed files, and those of the database."""
@@ -131,14 +129,13 @@ def test_every_file_is_old_or_new_before_each_call_that_makes_it_last(
         assert press.temporaries(copy) == [], "what a kill left two hours ago"
         assert lost(right, copy) == [], line
         shutil.rmtree(copy)
-    with capsys.disabled():
-        print(f"\nkilled before {landed.total()} of the {len(calls)} calls that make one build last, found at: "
-              f"{dict(landed)}; {left} temporary files were left, and swept away")
+    tell("kill before the calls that make a build of feeds last",
+         {"points": landed.total(), "of": len(calls), "found": landed, "temporary files left and swept away": left})
     assert min(landed["among the files"], left) >= 3
 
 
 def test_a_full_disk_is_named_and_costs_no_file(
-    press_of: PressOf, program: Callable[..., str], capsys: Capsys
+    press_of: PressOf, program: Callable[..., str], tell: Tell
 ) -> None:
     press = press_of()
     press.change(random.Random(SEED))
@@ -161,8 +158,7 @@ def test_a_full_disk_is_named_and_costs_no_file(
         press.mend_copy(copy)
         assert press.files(copy) == right
         assert lost(right, copy) == []
-        with capsys.disabled():
-            print(f"\nno space for a {name}: {said.replace(str(copy.parent), '…')}")
+        tell(f"no space for a {name} of a feed file", "named, the old file stays")
 
 
 # --- what is looked at ---
