@@ -40,8 +40,8 @@ def announce(
     """
     from pipeline.cli.sending import show_findings
     from pipeline.desk.announcing import prepare, send
+    from pipeline.desk.proving import parts
     from pipeline.desk.warming import warm_up_line
-    from pipeline.jobs.sends import parts
 
     terminal = here(context)
     with terminal.app() as app:

@@ -123,10 +123,17 @@ def _list(terminal: Terminal, people: Iterator[Person], zone: str) -> None:
         return
     headings = ("address", "state", "when", "reason")
     while page := list(islice(people, SCREENFUL)):
-        terminal.table(headings, [(p.address, p.state, local(p.changed_at, zone),
-                                   f"{p.code} {p.reason}" if p.code and not p.reason.startswith(str(p.code))
-                                   else p.reason) for p in page])
+        terminal.table(headings, [(p.address, p.state, local(p.changed_at, zone), _reason(p)) for p in page])
         headings = ("", "", "", "")
+
+
+def _reason(person: Person) -> str:
+    """With the code where it does not say that itself, and what came back where that is not the reason."""
+    told = person.code and not person.reason.startswith(str(person.code))
+    said = f"{person.code} {person.reason}" if told else person.reason
+    is_told = person.reason.startswith("came back")
+    others = [one for one in person.came_back if not (is_told and one.startswith("bounce"))]
+    return f"{said} (came back: {', '.join(others)})".strip() if others else said
 
 
 def _notices(terminal: Terminal, states: list[DeliveryState], limit: int) -> None:

@@ -44,7 +44,7 @@ def letterhead(config: Config, newsletter: Newsletter, digest: Digest) -> Letter
         sender_name=config.mail.sender_name, sender_address=config.mail.sender_address,
         reply_to=config.mail.reply_to or "", subject=digest.edits.subject or newsletter.subject,
         on_uncertain=newsletter.on_uncertain, page=page_for(config, newsletter, digest), rules=newsletter.rules,
-        return_path=config.mail.returns.address if config.mail.returns is not None else "",
+        return_path=config.mail.return_address,
         feedback_id=feedback_id(config, newsletter.slug, digest.name, digest.kind or DIGEST),
         precedence=config.mail.precedence,
     )

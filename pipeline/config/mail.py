@@ -184,6 +184,11 @@ class Mail(Table):
         return split_mailbox(self.sender)[1]
 
     @property
+    def return_address(self) -> str:
+        """Where what comes back is read; "" where it goes to the sender."""
+        return self.returns.address if self.returns is not None else ""
+
+    @property
     def servers(self) -> tuple[Smtp, ...]:
         """All relays: `[mail.smtp]` and `[[mail.relays]]`."""
         return (*((self.smtp,) if self.smtp is not None else ()), *self.relays)

@@ -45,10 +45,7 @@ class Ask:
 
     claimed: Claimed
     _granted: bool = False
-    _gate: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self._gate.acquire()
+    _gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def wait(self) -> bool:
         self._gate.acquire()

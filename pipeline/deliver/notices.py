@@ -17,6 +17,8 @@ from pipeline.deliver.retry import HORIZON, next_try
 from pipeline.deliver.stage import Outbox, decide_interrupted
 from pipeline.deliver.transport import Connection, Envelope
 from pipeline.errors import TransportError
+from pipeline.mail.dkim import signed
+from pipeline.mail.marks import NOTICE, mark, return_path
 from pipeline.mail.message import HeaderFields, Mailbox, notice_bytes
 from pipeline.model.deliveries import DeliveryState, Outcome
 from pipeline.store import Connection as Database
@@ -136,7 +138,7 @@ def _send(outbox: Outbox, claimed: list[Notice], done: Noticed, *, again: bool) 
     try:
         for one in claimed:
             connection = connection or outbox.transport.open()
-            refused = connection.offer(_envelope(one, outbox.lease), [one.message])
+            refused = connection.offer(_envelope(outbox, one, outbox.lease), signed(outbox.signers, [one.message]))
             if refused is None:
                 with outbox.store.write() as database:
                     mine = notices.hand_over(database, one.id, outbox.lease, outbox.now())
@@ -165,13 +167,16 @@ def _settle(outbox: Outbox, lease: str) -> dict[DeliveryState, int]:
         handed = notices.handed_by(database, lease)
     settled = {DeliveryState.QUEUED: given_back} if given_back else {}
     for one in handed:
-        target, reason = decide_interrupted(arrived=outbox.transport.arrived(_envelope(one, lease)))
+        target, reason = decide_interrupted(arrived=outbox.transport.arrived(_envelope(outbox, one, lease)))
         with outbox.store.write() as database:
             if notices.settle(database, one.id, lease, target, reason, outbox.now()):
                 settled[target] = settled.get(target, 0) + 1
     return settled
 
 
-def _envelope(one: Notice, lease: str) -> Envelope:
-    return Envelope(one.sender, one.address, one.message_id, lease)
-
+def _envelope(outbox: Outbox, one: Notice, lease: str) -> Envelope:
+    """With a return path that says which notice came back, where what comes back is read."""
+    sender = one.sender
+    if outbox.return_path:
+        sender = return_path(outbox.return_path, mark(outbox.keyring, NOTICE, one.id))
+    return Envelope(sender, one.address, one.message_id, lease)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 300.0
 SLOWEST = 1 / 64        # of a configured rate
@@ -62,17 +62,14 @@ class Throttle:
         return self.limits == Limits() and self.at_once > 1000
 
 
-@dataclass(slots=True)
 class Pace:
     """All destinations, by name: relays ("mail.example:587") and domains. Outlives single sends; one thread at a time.
     """
 
-    allowed: Mapping[str, Limits] = field(default_factory=dict)
-    _throttles: dict[str, Throttle] = field(default_factory=dict)
-    _under_way: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
+    def __init__(self, allowed: Mapping[str, Limits] | None = None) -> None:
+        self.allowed = allowed or {}
         self._throttles = {name: Throttle(limits) for name, limits in self.allowed.items()}
+        self._under_way: Counter[str] = Counter()
 
     @property
     def is_free(self) -> bool:

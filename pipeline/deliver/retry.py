@@ -44,8 +44,9 @@ def judge(code: int, text: str, *, command: str = "RCPT") -> Outcome:
         slow = code == 421 or (enhanced[:1] == (7,) and not _GREYLISTED.search(text))
         return Outcome(DeliveryState.DEFERRED, reason, code, slow_down=slow, about=about)
     if 500 <= code < 600:
-        if enhanced[:1] == (7,) or command == "MAIL":
-            # policy, or our own sender: the subscriber is not at fault, so they are tried again once it is settled
+        if command == "MAIL":  # about our own sender: whoever was next is not at fault, and waits with the others
+            return Outcome(DeliveryState.DEFERRED, reason, code, stop=True, about=about)
+        if enhanced[:1] == (7,):  # policy; who it was said to may be meant, so the others are not held up by them again
             return Outcome(DeliveryState.FAILED, reason, code, stop=True, about=about)
         if enhanced == (2, 2):  # mailbox full
             return Outcome(DeliveryState.BOUNCED, reason, code)

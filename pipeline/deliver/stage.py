@@ -81,6 +81,7 @@ class Outbox:
     signers: tuple[Signer, ...] = ()                       # each signs every message (DKIM)
     stopped: Callable[[Stop], None] = lambda _stop: None   # hears of destinations to which nothing goes any more
     watch: Callable[[int], object] = lambda _digest_id: None     # looks at a digest's numbers now and then
+    return_path: str = ""                                  # of notices, "": the sender; digests have theirs frozen
 
 
 def deliver(outbox: Outbox) -> Delivered:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pipeline.app import App
 from pipeline.model.deliveries import Counts, DeliveryState
 from pipeline.model.newsletters import Digest
-from pipeline.store import Connection, digests, ledger, meta
+from pipeline.store import Connection, digests, ledger, meta, returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Person:
     code: int
     attempts: int
     changed_at: datetime
+    came_back: tuple[str, ...] = ()     # what came back for it, oldest first: "delay 4.4.1", "complaint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,10 @@ def people(app: App, digest: Digest, states: Collection[DeliveryState] = ()) -> 
         while True:
             with app.store.read() as connection:
                 page = ledger.page(connection, digest.id, state, after, PAGE)
+                back = returned.of_deliveries(connection, [row.id for row in page])
             for row in page:
-                yield Person(row.address, DeliveryState(row.state), row.reason, row.code, row.attempts, row.changed_at)
+                yield Person(row.address, DeliveryState(row.state), row.reason, row.code, row.attempts, row.changed_at,
+                             tuple(f"{one.kind} {one.status}".strip() for one in back.get(row.id, ())))
             if len(page) < PAGE:
                 break
             after = (page[-1].due_at, page[-1].id)

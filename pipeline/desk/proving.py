@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from pipeline.app import App
 from pipeline.compose.fill import that_fit
 from pipeline.compose.press import Pressed
-from pipeline.compose.stage import Proofed
+from pipeline.compose.stage import Parts, Proofed
 from pipeline.config import Preflight
 from pipeline.desk.proof.finding import Finding, Letter, holding
 from pipeline.desk.proof.reading import outside, proof
@@ -16,6 +17,11 @@ from pipeline.desk.sheet import MADE_UP, Reader, Sheet, sheet_of
 from pipeline.model.selection import Selection
 
 MOST_NAMED = 3   # findings that a reason names
+
+
+def parts(app: App) -> Parts:
+    """What composing needs, with this preflight in it."""
+    return Parts(app.store, app.config, app.templates(), app.darkroom(), partial(prove, app))
 
 
 def prove(app: App, pressed: Pressed) -> Proofed:

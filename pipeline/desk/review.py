@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from pipeline.app import App
 from pipeline.compose.choose import Plan, choose
 from pipeline.compose.settings import page_for
-from pipeline.compose.stage import Parts, draft
+from pipeline.compose.stage import draft
 from pipeline.config import Newsletter
 from pipeline.desk.choice import why_not_chosen
-from pipeline.desk.proving import prove
+from pipeline.desk.proving import parts
 from pipeline.errors import UsageError
 from pipeline.model.articles import Article
 from pipeline.model.drafts import HeldBy
@@ -78,8 +77,7 @@ def begin(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
     chosen = app.config.schedule(newsletter.slug, schedule)
     due = chosen.times.next_after(app.now())
     slot = Slot(chosen.slug, due.nominal, due.due_at)
-    parts = Parts(app.store, app.config, app.templates(), app.darkroom(), partial(prove, app))
-    made = draft(parts, newsletter, slot, audience=chosen.slug, now=app.now())
+    made = draft(parts(app), newsletter, slot, audience=chosen.slug, now=app.now())
     if made is not None:
         return made
     with app.store.read() as connection:

@@ -58,7 +58,8 @@ def send_test(app: App, newsletter: Newsletter, address: str, *, schedule: str =
                                                  sheet.subject, sheet.eml), app.now())
     if notice is None:
         raise AssertionError("only a notice with a key can be there already")
-    outbox = Outbox(app.store, app.keyring, app.transport(), new_lease(TEST), app.now)
+    outbox = Outbox(app.store, app.keyring, app.transport(), new_lease(TEST), app.now, signers=app.signers(),
+                    return_path=app.config.mail.return_address if app.config.mail is not None else "")
     return Trial(sheet, send_now(outbox, notice), again)
 
 

@@ -119,7 +119,7 @@ class Clock:
 
     def _read_returns(self) -> None:
         with self._telling() as report:
-            report.returned = read_returns(self._app)
+            report.returned = read_returns(self._app, lambda: not self._stopping.is_set())
 
     def _send(self) -> None:
         """Compose what is due, and send. A send that is under way already takes what was composed along, so that a

@@ -12,8 +12,10 @@ from pipeline.deliver.notices import recover_notices, send_notices, tell_operato
 from pipeline.deliver.retry import HORIZON
 from pipeline.deliver.stage import Delivered, Outbox, deliver, new_lease, recover
 from pipeline.deliver.threshold import check_threshold
+from pipeline.errors import ConfigError
 from pipeline.jobs.report import UNWATCHED, Watch
 from pipeline.jobs.worker import Worker, bury_dead
+from pipeline.mail.dkim import Signer
 from pipeline.model.deliveries import DeliveryState
 from pipeline.store import deliveries, meta, runs
 
@@ -43,10 +45,14 @@ def deliver_due(app: App, worker: Worker, *, watch: Watch = UNWATCHED) -> Delive
     if app.config.mail is None:
         return Delivered()
     fill_waiting(app)
-    told = send_notices(outbox(app, worker))
-    done = deliver(outbox(app, worker, watch))
+    try:
+        signers = app.signers()
+    except ConfigError as error:  # a key that is gone: receivers would take what is unsigned for a forgery
+        return Delivered(stopped=f"nothing goes out unsigned: {'; '.join(error.problems)}")
+    told = send_notices(outbox(app, worker, signers=signers))
+    done = deliver(outbox(app, worker, watch, signers=signers))
     if not told.stopped:
-        send_notices(outbox(app, worker))  # what the operator must hear of these very deliveries
+        send_notices(outbox(app, worker, signers=signers))  # what the operator must hear of these very deliveries
     done.stopped = done.stopped or told.stopped
     if not done.total:
         with app.store.read() as connection:
@@ -60,12 +66,15 @@ def fill_waiting(app: App) -> None:
         fill_due(app.store, app.config, app.templates, app.now())
 
 
-def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED) -> Outbox:
-    retry_for = app.config.mail.retry_for if app.config.mail is not None else HORIZON
+def outbox(app: App, worker: Worker, watch: Watch = UNWATCHED, *, signers: tuple[Signer, ...] = ()) -> Outbox:
+    """Without `signers` only for what sends nothing."""
+    mail = app.config.mail
+    retry_for = mail.retry_for if mail is not None else HORIZON
     return Outbox(
         app.store, app.keyring, app.transport(), new_lease(worker.id), app.now, watch.sent, pace=app.pace,
         retry_for=retry_for, stopped=partial(_tell_stop, app),
-        watch=lambda digest_id: check_threshold(app.store, app.config, digest_id, app.now()), signers=app.signers())
+        watch=lambda digest_id: check_threshold(app.store, app.config, digest_id, app.now()), signers=signers,
+        return_path=mail.return_address if mail is not None else "")
 
 
 def _tell_stop(app: App, stop: Stop) -> None:

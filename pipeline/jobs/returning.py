@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.app import App
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.audience.returns.take import Parts
 
 
-def read_returns(app: App) -> Ingested:
+def read_returns(app: App, going: Callable[[], bool] = lambda: True) -> Ingested:
     """Never fails: a mailbox that can't be read is a problem that is told, and the next reading goes on."""
     returns = app.config.mail.returns if app.config.mail is not None else None
     if returns is None or not (returns.maildir or returns.imap):
@@ -21,15 +22,15 @@ def read_returns(app: App) -> Ingested:
     from pipeline.audience.returns.stage import mailbox_of
 
     mailbox = mailbox_of(returns)
-    return read_mailbox(app, mailbox) if mailbox is not None else Ingested()
+    return read_mailbox(app, mailbox, going) if mailbox is not None else Ingested()
 
 
-def read_mailbox(app: App, mailbox: Mailbox) -> Ingested:
+def read_mailbox(app: App, mailbox: Mailbox, going: Callable[[], bool] = lambda: True) -> Ingested:
     from pipeline.audience.returns.stage import ingest
 
     done = Ingested()
     try:
-        ingest(parts(app), mailbox, app.now, done)
+        ingest(parts(app), mailbox, app.now, done, going)
     except BroadsheetError as error:
         done.problem = str(error)
     return done

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 
 from pipeline.app import App
 from pipeline.audience.subscriptions import Request, add
 from pipeline.compose.choose import choose
-from pipeline.compose.stage import Parts, compose, draft
+from pipeline.compose.stage import compose, draft
 from pipeline.config import Newsletter, NewsletterSchedule
 from pipeline.desk.alerts import digest_waits
-from pipeline.desk.proving import prove
+from pipeline.desk.proving import parts
 from pipeline.errors import BroadsheetError, TemplateError
 from pipeline.jobs.collecting import collect_due
 from pipeline.jobs.report import UNWATCHED, Report, Watch
@@ -62,10 +61,6 @@ def compose_now(app: App, newsletter: Newsletter, schedule: str = "") -> Digest:
     now = app.now()
     slot = Slot(MANUAL, now.strftime("%Y-%m-%dT%H:%M:%S"), now)
     return compose(parts(app), newsletter, slot, audience=schedule, now=now)
-
-
-def parts(app: App) -> Parts:
-    return Parts(app.store, app.config, app.templates(), app.darkroom(), partial(prove, app))
 
 
 def _draft_ahead(

@@ -268,7 +268,7 @@ def came_back(connection: Connection, delivery_id: int, target: DeliveryState, r
     read it in one, and one that went twice may have arrived once; told twice would be worse than told by the web."""
     for source in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.HANDED):
         if target in MOVES[source] and shift(connection, source, target, deliveries.c.id == delivery_id, now=now,
-                                             lease="", reason=reason, covered=True):
+                                             lease="", reason=reason, code=0, covered=True):
             return True
     return False
 

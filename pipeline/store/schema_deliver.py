@@ -131,6 +131,7 @@ returned = table(
     words("outcome"),             # what it led to
     Index("ix_returned_address", "address_key", "kind", "at"),
     Index("ix_returned_delivery", "delivery_id"),
+    Index("ix_returned_kind", "kind", "at"),
 )
 
 # Where nothing goes for a while: a relay, or a domain of recipients, that said no to us and not to one person.

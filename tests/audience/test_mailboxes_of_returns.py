@@ -141,6 +141,16 @@ def test_a_folder_within_new_and_a_mail_that_vanishes_stop_nothing(post: Any) ->
     assert session_names == ["1.host"]
 
 
+def test_a_reading_that_is_to_end_ends_between_two_mails(post: Any) -> None:
+    for number in range(3):
+        post.arrive(post.sample("zimbra-full").replace(b"Hello.", b"%d" % number), f"{number}.x")
+    asked = iter([True, False])
+    done = read_returns(post.app, lambda: next(asked))
+    assert (done.total, done.problem) == (1, "")
+    assert read_at(post) == "", "it did not reach the end"
+    assert post.read().total == 2
+
+
 # --- the job ----------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.audience.returns.decide import fault_of
+from pipeline.audience.returns.decide import _TABLE, fault_of
 from pipeline.audience.returns.dsn import status_in
 from pipeline.audience.returns.opened import MOST_BYTES, open_mail
 from pipeline.audience.returns.parse import parse
@@ -121,6 +122,7 @@ def bomb(depth: int) -> bytes:
 
 HOSTILE = {
     "nested deep": bomb(5_000),
+    "nested less deep": bomb(200),
     "nested to the limit": bomb(24),
     "messages within messages": b"From: a@b.example\n" + b"Content-Type: message/rfc822\n\n" * 20_000,
     "many parts": b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 200_000,
@@ -179,6 +181,24 @@ def test_no_more_of_a_mail_is_opened_than_its_beginning() -> None:
     assert len(open_mail(raw).head.get_payload()) <= MOST_BYTES
 
 
+def test_a_mail_of_many_boundaries_is_read_by_its_head_alone() -> None:
+    """The parser looks at each line once for each level: 200 levels cost a minute, and nobody's report has them."""
+    opened = open_mail(b"Subject: deep\n" + bomb(200))
+    assert not opened.whole
+    assert opened.head["Subject"] == "deep"
+
+
+def test_the_words_of_a_mail_that_was_returned_are_not_looked_through(post: Any) -> None:
+    """Our own article says what Gmail once said of bounces; the report itself says nothing."""
+    raw = (f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nTo: {post.path()}\nSubject: Returned mail\n"
+           "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nSee below.\n\n"
+           "--b\nContent-Type: message/rfc822\n\nSubject: An article\n\n"
+           "Delivery to the following recipient failed\n\n  ann@quay.example\n\n--b--\n").encode()
+    assert post.take(raw).report.kind is UNKNOWN
+    assert post.take(raw.replace(b"See below.", b"Delivery to the following recipient failed\n\n  ann@quay.example")
+                     ).report.kind is BOUNCE
+
+
 def test_a_person_who_answers_is_not_taken_for_a_bounce(post: Any) -> None:
     """flufl.bounce would find an address between two commas; nobody but a mail server is asked that way."""
     raw = (f"From: Ann <ann@quay.example>\nTo: {post.path()}\nSubject: Re: The Lantern\n\n"
@@ -191,3 +211,18 @@ def test_words_that_were_returned_are_not_taken_for_the_report(post: Any) -> Non
     """Our own article says what bounces say; only the report's own words count."""
     raw = post.sample("exchange-onprem-full").replace(b"Hello.", b"550 5.1.1 no such user <ann@quay.example>: unknown")
     assert post.take(raw).report.status == "5.2.2"
+
+
+def test_the_page_says_whose_fault_each_code_is(root: Path) -> None:
+    """docs/returns.md against the table: "any other 5.1, 5.2" is a code that nobody names."""
+    page = (root / "docs/returns.md").read_text()
+    rows = re.findall(r"^\| ([^|]*5\.[^|]*) \| (address|passing|ours) \|$", page, re.MULTILINE)
+    assert len(rows) > 8
+    named: set[str] = set()
+    for codes, fault in rows:
+        for code in re.findall(r"5\.\d+(?:\.\d+)?", codes):
+            named.add(code.removeprefix("5."))
+            whole = code if code.count(".") == 2 else f"{code}.99"
+            assert fault_of(Report("k", BOUNCE, Via.DSN, status=whole)) is Fault(fault), code
+    assert {code for code in _TABLE if _TABLE[code] is not fault_of(
+        Report("k", BOUNCE, Via.DSN, status=f"5.{code.partition('.')[0]}.99"))} <= named, "each exception is named"

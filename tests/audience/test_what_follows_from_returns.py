@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from pipeline.audience.returns.decide import History, Limits, decide
 from pipeline.jobs.outgoing import deliver_due
@@ -16,6 +19,7 @@ from pipeline.mail.tokens import UNSUBSCRIBE
 from pipeline.model.deliveries import MOVES, DeliveryState
 from pipeline.model.returns import Fault, Report, ReturnKind, Sent, Via, Whom
 from pipeline.store import deliveries, returned, subscribers, suppressions
+from pipeline.store.schema import notices
 
 ANN, BEN, EVE = "ann@quay.example", "ben@quay.example", "eve@elsewhere.example"
 ADDRESS = "bounces@lantern.example"
@@ -241,6 +245,51 @@ def test_a_person_that_was_erased_is_nobody(post: Any) -> None:
     never = marks.return_path(ADDRESS, marks.mark(post.app.keyring, marks.DELIVERY, 9_999))
     assert post.take(f"To: {gone}\n\n".encode()).whom.nobody
     assert post.take(post.sample("postfix", path=never, head="Subject: x")).whom.nobody
+
+
+# --- twice ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (Path(__file__).parent / "returned").glob("*.eml")))
+def test_what_is_read_twice_changes_nothing(post: Any, name: str) -> None:
+    raw = post.sample(name)
+    first = post.take(raw)
+    before = everything(post)
+    again = post.take(raw.replace(b"\n", b"\r\n"))
+    assert again.known
+    assert again.unread is first.unread
+    assert everything(post) == before
+
+
+def everything(post: Any) -> list[str]:
+    """Every row of every table."""
+    connection = sqlite3.connect(post.app.store.path)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+# --- notices ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "suppressed"), [("confirmation", True), ("test", True), ("alert", False)])
+def test_a_notice_that_comes_back_is_bounced_and_an_operators_address_kept(
+    post: Any, kind: str, suppressed: bool
+) -> None:
+    who = "someone@quay.example"
+    with post.app.store.write() as connection:
+        number = connection.execute(insert(notices).values(
+            kind=kind, address=who, state="sent", message_id=f"<{kind}@lantern.example>", due_at=post.now,
+            created_at=post.now, changed_at=post.now).returning(notices.c.id)).scalar_one()
+    path = marks.return_path(ADDRESS, marks.mark(post.app.keyring, marks.NOTICE, number))
+    taken = post.take(post.sample("postfix", to=who, path=path, head="Subject: x"))
+    assert (taken.whom.notice_id, taken.whom.sent) == (number, None)
+    assert bool(post.suppressed(who)) is suppressed
+    with post.app.store.read() as connection:
+        row = connection.execute(select(notices).where(notices.c.id == number)).one()
+    assert row.state == "bounced"
+    assert row.reason.startswith("came back: 5.1.1")
 
 
 # --- the decision, alone ----------------------------------------------------------------------------------

@@ -81,6 +81,20 @@ def test_ingest_reads_the_mailbox_and_list_tells_of_it(site: Any, broadsheet: Ca
     assert broadsheet(site, "bounces", "list", "--kind", "nonsense").status == 2
 
 
+def test_the_audit_shows_what_came_back_beside_its_delivery(site: Any, broadsheet: Callable) -> None:
+    late = report(site, "4.4.1").replace("Action: failed", "Action: delayed")
+    (site.folder / "returns" / "new" / "1.host").write_text(late)
+    broadsheet(site, "bounces", "ingest")
+    digest = broadsheet(site, "bounces", "list", "--json").json["returned"][0]["digest"].partition("/")[2]
+    assert "(came back: delay 4.4.1)" in broadsheet(site, "audit", digest, "--people").out
+    (site.folder / "returns" / "new" / "2.host").write_text(report(site))
+    broadsheet(site, "bounces", "ingest")
+    (one,) = broadsheet(site, "audit", digest, "--people", "--json").json["people"]
+    assert (one["state"], one["code"], one["came_back"]) == ("bounced", 0, ["delay 4.4.1", "bounce 5.1.1"])
+    shown = broadsheet(site, "audit", digest, "--people").out
+    assert "came back: 5.1.1 550 no (came back: delay 4.4.1)" in shown
+
+
 def test_ingest_takes_another_maildir_and_names_what_it_can_not_read(
     site: Any, broadsheet: Callable, tmp_path: Path
 ) -> None:

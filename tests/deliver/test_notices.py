@@ -249,3 +249,22 @@ def test_whatever_breaks_leaves_nothing_in_hand(site, wire) -> None:
     with pytest.raises(ZeroDivisionError):
         send(site, wire)
     assert states(site) == ["uncertain", "queued"]
+
+
+def test_a_notice_is_signed_and_says_which_it_is_when_it_comes_back(site: Any, wire: Any, tmp_path: Any) -> None:
+    from dataclasses import replace
+
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    from pipeline.mail.dkim import Signer
+    from pipeline.mail.marks import NOTICE, find
+
+    key = ed25519.Ed25519PrivateKey.generate()
+    number = queue(site)
+    seen: list[str] = []
+    offer = wire.offer
+    wire.offer = lambda envelope, chunks: (seen.append(envelope.sender), offer(envelope, chunks))[1]
+    signer = Signer("here.example", "s1", "ed25519-sha256", "", key.sign)
+    send_notices(replace(outbox(site, wire), signers=(signer,), return_path="back@here.example"))
+    assert find(site.app.keyring, seen[0]) == (NOTICE, number)
+    assert wire.bodies[ANN][0].startswith(b"DKIM-Signature: ")

@@ -120,7 +120,7 @@ def test_a_server_that_wants_data_of_a_sender_that_it_refused_gets_nothing(scrip
     server = script((b"DATA\r\n", b"550 5.7.1 no\r\n250 ok\r\n354 go on\r\n"), (b"never", b""))
     connection = SmtpTransport(relay(server.port)).open()
     refused = connection.offer(parcel(1).envelope, BODY)
-    assert (refused.state, refused.stop, refused.about) == ("failed", True, "relay")
+    assert (refused.state, refused.stop, refused.about) == ("deferred", True, "relay")
     connection.close()
     server.over.wait(3)
     assert server.packets[2] == b""

@@ -27,8 +27,8 @@ NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
     (551, "user not local", "RCPT", "bounced", False, False),
     (553, "mailbox name not allowed", "RCPT", "bounced", False, False),
     (550, "looks like spam", ".", "failed", False, False),      # of the content: the address is not at fault
-    (550, "sender unknown", "MAIL", "failed", False, True),     # of our own sender: everybody would get it
-    (553, "sender is not yours", "MAIL", "failed", False, True),
+    (550, "sender unknown", "MAIL", "deferred", False, True),     # of our own sender: everybody would get it
+    (553, "sender is not yours", "MAIL", "deferred", False, True),
     (552, "5.2.2 mailbox full", "RCPT", "bounced", False, False),
     (550, "5.7.1 blocked by policy", "RCPT", "failed", False, True),
     (554, "5.7.26 not authenticated", ".", "failed", False, True),

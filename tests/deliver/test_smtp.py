@@ -74,7 +74,7 @@ def test_one_session_takes_many_messages_and_survives_a_refusal(make_server, rel
     ({"RCPT": "550 5.1.1 no such user"}, "bounced", False),
     ({"RCPT": "550 5.7.1 policy"}, "failed", True),
     ({"RCPT": DROP}, "deferred", False),
-    ({"MAIL": "550 5.1.8 bad sender"}, "failed", True),
+    ({"MAIL": "550 5.1.8 bad sender"}, "deferred", True),
     ({"MAIL": "421 4.3.2 closing"}, "deferred", False),
     ({"MAIL": DROP}, "deferred", False),
     ({"DATA": "451 4.3.0 later"}, "deferred", False),

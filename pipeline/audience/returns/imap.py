@@ -142,7 +142,7 @@ def _translated(name: str) -> Iterator[None]:
 def _first(answer: tuple[str, list[Any]]) -> bytes:
     status, data = answer
     if status != "OK":
-        raise imaplib.IMAP4.error(repr(data[:1]))
+        raise imaplib.IMAP4.error(data[0] if data else status)
     found = data[0] if data else b""
     return found if isinstance(found, bytes) else b""
 

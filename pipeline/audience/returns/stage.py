@@ -34,11 +34,16 @@ def mailbox_of(returns: Returns) -> Mailbox | None:
     return None
 
 
-def ingest(parts: Parts, mailbox: Mailbox, now: Callable[[], datetime], done: Ingested) -> None:
-    """Read all of a mailbox, counting in `done`. Raises TransportError or StoreError where that can't be read to its
-    end; what was taken until then stays taken."""
+def ingest(
+    parts: Parts, mailbox: Mailbox, now: Callable[[], datetime], done: Ingested,
+    going: Callable[[], bool] = lambda: True,
+) -> None:
+    """Read all of a mailbox, counting in `done`, or until it is no longer `going`. Raises TransportError or StoreError
+    where it can't be read to its end; what was taken until then stays taken."""
     with mailbox.open() as session:
         for letter in session.letters():
+            if not going():
+                return
             taken = take_mail(parts, letter.raw, now())
             count(done, taken)
             session.done(letter, unread=taken.unread)

@@ -59,6 +59,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_returned_address', 'returned', ['address_key', 'kind', 'at'], unique=False)
     op.create_index('ix_returned_delivery', 'returned', ['delivery_id'], unique=False)
+    op.create_index('ix_returned_kind', 'returned', ['kind', 'at'], unique=False)
     op.create_table('destinations',
     sa.Column('name', sa.Text(), nullable=False),
     _words('reason'), _number('code'), _number('times'),
