@@ -43,7 +43,7 @@ from pipeline.store import articles, deliveries, digests, ledger
 
 PEOPLE, NAIVE_PEOPLE, SMTPLIB_PEOPLE = 2_000, 20, 200
 CONNECTIONS = 20
-ARTICLES, WORDS_EACH = 20, 242   # about 124 KB a message
+ARTICLES, WORDS_EACH = 20, 230   # about 121 KB a message
 REPLY_S = 0.075
 FAR = (1, 10, 50, 200)           # connections to a server that waits
 EACH_FAR = 8                     # messages for each of them

@@ -143,7 +143,12 @@ def _moulded(head: Letterhead, frozen: Mapping[str, Frozen], date: datetime, sam
 
 
 def _host(page: DigestPage) -> str:
-    return urlsplit(page.public_url).hostname or "localhost"
+    return _host_of(page.public_url)
+
+
+@lru_cache(16)
+def _host_of(public_url: str) -> str:
+    return urlsplit(public_url).hostname or "localhost"
 
 
 def shown_in(selection: Row[Any]) -> Arrangement:

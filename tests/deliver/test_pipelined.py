@@ -42,14 +42,13 @@ class Script:
             with sock:
                 sock.settimeout(5)
                 sock.sendall(b"220 raw\r\n")
+                waiting = b""
                 for until, answer in ((b"\r\n", HELLO), *self.turns):
-                    heard = b""
-                    while not heard.endswith(until):
-                        more = sock.recv(65536)
-                        if not more:
-                            break
-                        heard += more
-                    self.packets.append(heard)
+                    while until not in waiting and (more := sock.recv(65536)):
+                        waiting += more
+                    end = waiting.find(until) + len(until) if until in waiting else len(waiting)
+                    self.packets.append(waiting[:end])
+                    waiting = waiting[end:]
                     sock.sendall(answer)
         self.over.set()
 

@@ -55,7 +55,7 @@ def test_all_at_once_or_one_by_one_is_the_same(
 
 def test_crowds_are_the_people_and_nobody_is_in_two(book: Any) -> None:
     filled(book)
-    with book.store.read() as connection:
+    with book.store.write() as connection:
         audience = Audience(book.newsletter, "", meta.counter(connection, meta.EVENTS))
         batch = filling.Batch(0, 0, book.now, 1, max(book.people.values()), 0)
         crowds = filling.crowds(connection, batch, audience)
