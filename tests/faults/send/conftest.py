@@ -75,13 +75,12 @@ class Sink:
     """The counting mail server, in a process of its own."""
 
     folder: Path
-    delay_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.log = self.folder / "sink.log"
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "sink.py"), str(self.log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={**os.environ, "SINK_DELAY": str(self.delay_s)})
+            text=True)
         assert self._process.stdout
         self.port, questions = map(int, self._process.stdout.readline().split())
         self._questions = socket.create_connection(("127.0.0.1", questions))
@@ -174,11 +173,7 @@ class Ready:
         self._hear()
 
     def close(self) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
+        self._process.communicate(timeout=30)    # it ends with its standard input
 
     def _tell(self, job: dict[str, Any]) -> None:
         if not self._heard_of:
@@ -344,17 +339,21 @@ def make_stand(tmp_place: Path, need: Callable[[object, str], None]) -> Iterator
     need((platform.system(), platform.machine()) == ("Linux", "x86_64"), "calls are traced on Linux and x86_64 only")
     made: dict[object, Stand] = {}
 
-    def make(people: Sequence[str], keys: str = MORE, *, delay_s: float = 0.0) -> Stand:
-        return made.get((tuple(people), keys, delay_s)) or build(people, keys, delay_s)
+    def make(people: Sequence[str], keys: str = MORE) -> Stand:
+        return made.get((tuple(people), keys)) or build(people, keys)
 
-    def build(people: Sequence[str], keys: str, delay_s: float) -> Stand:
+    def build(people: Sequence[str], keys: str) -> Stand:
         place = tmp_place / f"stand{len(made)}"
         (place / "site" / "articles").mkdir(parents=True)
-        sink = Sink(place, delay_s)
+        sink = Sink(place)
         folder = place / "site"
         (folder / "config.toml").write_text(CONFIG.replace("PORT", str(sink.port)) + keys)
-        stand = made[tuple(people), keys, delay_s] = Stand(folder, list(people), sink, Ready())
+        stand = made[tuple(people), keys] = Stand(folder, list(people), sink, Ready())
         prepare(folder, people)
+        if learnt := [one.modules for one in made.values() if one.modules]:
+            stand.modules = learnt[0]
+            stand.victim.learn(stand.modules)
+            return stand
         trial = stand.fresh()
         ended = stand.victim.run(trial, modules=True)
         assert "Traceback" not in ended.out, ended.out
@@ -366,8 +365,7 @@ def make_stand(tmp_place: Path, need: Callable[[object, str], None]) -> Iterator
 
     yield make
     for stand in made.values():
-        parts = [stand.victim, stand.sink] + ([stand.second] if "second" in vars(stand) else [])
-        for part in parts:
+        for part in [stand.victim, stand.sink] + ([stand.second] if "second" in vars(stand) else []):
             with suppress(Exception):
                 part.close()
 
