@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -28,6 +28,9 @@ from pipeline.store.handing import Answered, NotAsThought
 MOMENT_S = 0.05
 """How long an outcome waits for company when nobody waits for the transaction."""
 
+COMPANY_S = 0.005
+"""How long those who wait for a transaction wait for half of the connections."""
+
 TRIES = 3
 """Times a transaction is tried again when the database is busy."""
 
@@ -44,8 +47,8 @@ class Ask:
     """A delivery whose message is complete but for the dot: may it go? The answer is waited for once."""
 
     claimed: Claimed
+    _gate: threading.Lock         # taken: it is open once there is an answer
     _granted: bool = False
-    _gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def wait(self) -> bool:
         self._gate.acquire()
@@ -107,13 +110,16 @@ class Clerk:
             return self._letters.get(one.digest_id, one.selection_id)
 
     def ask(self, one: Claimed) -> Ask:
-        ask = Ask(one)
+        gate = threading.Lock()
+        gate.acquire()
+        ask = Ask(one, gate)
         with self._work:
             if self._closed:
                 ask.answer(granted=False)
             else:
                 self._asks.append(ask)
-                self._work.notify()
+                if len(self._asks) == 1 or self._enough:
+                    self._work.notify()
         return ask
 
     def tell(self, told: Told) -> None:
@@ -150,6 +156,9 @@ class Clerk:
         with self._work:
             if not (self._asks or self._supply.wanted or not self._connections):
                 self._work.wait(MOMENT_S)
+            until = time.monotonic() + COMPANY_S
+            while self._asks and not self._enough and (left := until - time.monotonic()) > 0:
+                self._work.wait(left)
             asks, self._asks = self._asks, []
             told, self._told = self._told, []
             over = not self._connections
@@ -168,6 +177,11 @@ class Clerk:
         if len(going) < len(asks):
             self._sort_out()
         return not over
+
+    @property
+    def _enough(self) -> bool:
+        """Whether so many wait that their transaction is worth its price; the others keep the relay busy meanwhile."""
+        return len(self._asks) * 2 >= self._connections or self._closed
 
     def _write(self, asks: list[Ask], told: list[Told]) -> set[int]:
         later, wanted = self._supply.postponed(), self._supply.wanted
