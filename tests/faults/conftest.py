@@ -270,6 +270,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"{what}: {figures if isinstance(figures, str) else listed(figures)}")
 
 
+    tried = [figures for what, figures in told.items() if isinstance(figures, dict) and "control" not in what]
+    if tried:
+        names = ("points", "twice", "lost", "uncertain")
+        total = {name: sum(figures.get(name, 0) for figures in tried) for name in names}
+        terminalreporter.write_line(f"all of it without the controls: {listed(total)}")
+
+
 def added(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     result = dict(before)
     for name, figure in more.items():

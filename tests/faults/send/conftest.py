@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,9 +25,12 @@ from typing import Any
 import pytest
 
 from pipeline.app import open_app
+from pipeline.audience.subscriptions import Request, add
 from pipeline.compose.stage import fill_batches
 from pipeline.desk.audit import audit
 from pipeline.desk.audit import people as people_of
+from pipeline.jobs.collecting import collect_due
+from pipeline.jobs.declare import declare
 from pipeline.jobs.sends import compose_now, parts
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,13 +75,12 @@ class Sink:
     """The counting mail server, in a process of its own."""
 
     folder: Path
-    delay_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.log = self.folder / "sink.log"
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "sink.py"), str(self.log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={**os.environ, "SINK_DELAY": str(self.delay_s)})
+            text=True)
         assert self._process.stdout
         self.port, questions = map(int, self._process.stdout.readline().split())
         self._questions = socket.create_connection(("127.0.0.1", questions))
@@ -168,11 +173,7 @@ class Ready:
         self._hear()
 
     def close(self) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
+        self._process.communicate(timeout=30)    # it ends with its standard input
 
     def _tell(self, job: dict[str, Any]) -> None:
         if not self._heard_of:
@@ -231,10 +232,6 @@ def judge(folder: Path, brought: Sequence[dict[str, Any]], people: Sequence[str]
         if person.state in ("failed", "bounced", "excluded") and taken[person.address]:
             wrong.append(f"{person.address} is {person.state} ({person.reason}), and was mailed")
     return Verdict(states, {p.address: p.reason for p in everybody}, twice, lost, wrong)
-
-
-def address(number: int) -> str:
-    return f"reader{number}@example.org"
 
 
 @dataclass
@@ -337,21 +334,26 @@ def waiting(folder: Path) -> int:
 
 
 @pytest.fixture(scope="session")
-def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
+def make_stand(tmp_place: Path, need: Callable[[object, str], None]) -> Iterator[Callable[..., Stand]]:
     """`make_stand(people, keys)`: addresses of those for whom the digest is frozen and filled; keys of [mail.smtp]."""
+    need((platform.system(), platform.machine()) == ("Linux", "x86_64"), "calls are traced on Linux and x86_64 only")
     made: dict[object, Stand] = {}
 
-    def make(people: Sequence[str], keys: str = MORE, *, delay_s: float = 0.0) -> Stand:
-        return made.get((tuple(people), keys, delay_s)) or build(people, keys, delay_s)
+    def make(people: Sequence[str], keys: str = MORE) -> Stand:
+        return made.get((tuple(people), keys)) or build(people, keys)
 
-    def build(people: Sequence[str], keys: str, delay_s: float) -> Stand:
+    def build(people: Sequence[str], keys: str) -> Stand:
         place = tmp_place / f"stand{len(made)}"
         (place / "site" / "articles").mkdir(parents=True)
-        sink = Sink(place, delay_s)
+        sink = Sink(place)
         folder = place / "site"
         (folder / "config.toml").write_text(CONFIG.replace("PORT", str(sink.port)) + keys)
-        stand = made[tuple(people), keys, delay_s] = Stand(folder, list(people), sink, Ready())
+        stand = made[tuple(people), keys] = Stand(folder, list(people), sink, Ready())
         prepare(folder, people)
+        if learnt := [one.modules for one in made.values() if one.modules]:
+            stand.modules = learnt[0]
+            stand.victim.learn(stand.modules)
+            return stand
         trial = stand.fresh()
         ended = stand.victim.run(trial, modules=True)
         assert "Traceback" not in ended.out, ended.out
@@ -363,20 +365,13 @@ def make_stand(tmp_place: Path) -> Iterator[Callable[..., Stand]]:
 
     yield make
     for stand in made.values():
-        parts = [stand.victim, stand.sink] + ([stand.second] if "second" in vars(stand) else [])
-        for part in parts:
+        for part in [stand.victim, stand.sink] + ([stand.second] if "second" in vars(stand) else []):
             with suppress(Exception):
                 part.close()
 
 
 def prepare(folder: Path, people: Sequence[str]) -> None:
     """Articles, subscribers, and a digest that is frozen and filled."""
-    from datetime import UTC, datetime
-
-    from pipeline.audience.subscriptions import Request, add
-    from pipeline.jobs.collecting import collect_due
-    from pipeline.jobs.declare import declare
-
     for number in range(6):
         words = f"Story {number} goes on for a good while, so that it is unlike the others in what it says. " * 6
         (folder / "articles" / f"{number}.md").write_text(f"# Article number {number}\n\n{words}\n")
@@ -398,8 +393,6 @@ def prepare(folder: Path, people: Sequence[str]) -> None:
 @pytest.fixture(scope="session")
 def tmp_place() -> Iterator[Path]:
     """In memory where the system has such a place: what is tested is the order of calls, not the disk."""
-    import tempfile
-
     memory = Path("/dev/shm")
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="broadsheet-faults-", dir=place, ignore_cleanup_errors=True) as name:

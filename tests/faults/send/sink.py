@@ -34,7 +34,6 @@ class Sink:
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.open = 0
         self.change = threading.Condition()
-        self.delay = float(os.environ.get("SINK_DELAY", "0"))
 
     def serve(self) -> None:
         smtp, questions = (socket.create_server(("127.0.0.1", 0), backlog=200) for _ in range(2))
@@ -117,7 +116,6 @@ class Sink:
             said = {"id": found[1].decode() if found else "", "to": one, "taken": silent or answer.startswith(b"250"),
                     "bytes": sum(map(len, body))}
             os.write(self.log, json.dumps(said).encode() + b"\n")
-        time.sleep(self.delay)
         if silent:
             time.sleep(SLOW_S * (fault is not None and fault[2] == "slow"))
             return False

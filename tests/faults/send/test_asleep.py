@@ -57,4 +57,5 @@ def test_asleep_past_the_lease(stand: Any, tell: Callable[[str, Any], None]) -> 
         stand.done(folder)
     tell("asleep past the lease while another takes over",
          {"points": at.total(), "at": at, **counts, "twice": 0, "lost": 0, "what they held": held})
-    assert min(held["claimed"], held["handed"], held["sent"]) > 0, held
+    met = ("queued", "claimed", "handed", "sent") if STEP == 1 else ("claimed", "sent")
+    assert all(held[state] for state in met), held
