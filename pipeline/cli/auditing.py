@@ -11,6 +11,7 @@ import typer
 from pipeline.cli.ledger import NEWSLETTER, mention_stop
 from pipeline.cli.terminal import BAD, DONE, FAILED, GOOD, HEADING, Terminal, here, leave, local, plural
 from pipeline.errors import UsageError
+from pipeline.model.newsletters import DigestStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,9 @@ def audit(
         terminal.next("this must not be: please report it as a bug, with this output.")
         leave(FAILED)
     waiting = found.counts.waiting and not found.stopped
-    terminal.next("`broadsheet deliver` sends to those who wait." if waiting else
+    paused = found.digest.status is DigestStatus.PAUSED
+    terminal.next(f"it is paused: `broadsheet digests resume {found.digest.name}` lets it go on." if paused else
+                  "`broadsheet deliver` sends to those who wait." if waiting else
                   f"`broadsheet resolve {found.digest.name} leave` or `resend` settles those of whom nobody knows."
                   if found.counts.uncertain > found.left else
                   "`broadsheet audit --people` lists everyone." if not listed else

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, Terminal, here, leave, local
+from pipeline.cli.terminal import DIM, GOOD, HEADING, PARTLY, Terminal, end_as_if_interrupted, here, leave, local
 from pipeline.errors import BroadsheetError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def once(context: typer.Context) -> None:
     from pipeline.cli.telling import stopped_reason, tell_report, values
     from pipeline.jobs.worker import working
 
+    end_as_if_interrupted()
     terminal = here(context)
     with terminal.app() as app:
         for warning in app.config.warnings:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.terminal import DIM, FAILED, GOOD, PARTLY, here, leave, plural
+from pipeline.cli.terminal import DIM, FAILED, GOOD, PARTLY, end_as_if_interrupted, here, leave, plural
 from pipeline.errors import UsageError
 
 SLUGS = typer.Argument(metavar="[SLUG]...", help="Only these; else all.")
@@ -135,6 +135,7 @@ def deliver(context: typer.Context) -> None:
     from pipeline.jobs.report import Report
     from pipeline.jobs.worker import working
 
+    end_as_if_interrupted()
     terminal = here(context)
     with terminal.app() as app, working(app.store, app.data_folder, app.now) as worker:
         with watching(terminal) as watch:
@@ -144,7 +145,9 @@ def deliver(context: typer.Context) -> None:
         stopped = stopped_reason(app)
     numbers = {str(state): number for state, number in report.delivered.numbers.items()}
     terminal.line(", ".join(f"{number:,} {state}" for state, number in numbers.items()) + "." if numbers
-                  else "Nothing was due.")
+                  else "Nothing was sent." if report.delivered.stopped else "Nothing was due.")
+    for text in report.delivered.troubles:
+        terminal.warn(text)
     if stopped:
         terminal.warn(f"Outgoing mail is stopped: {stopped}. `broadsheet go` lets it out again.")
     wrong = failures(report, stopped)
@@ -178,7 +181,7 @@ def go(
         metavar="[DESTINATION]", help="Only to this domain or mail server, which had said no.")] = "",
 ) -> None:
     """Let outgoing mail go again. All of it, also to destinations that had said no (5.7.x), or to one of these."""
-    from pipeline.store import destinations, meta
+    from pipeline.store import deliveries, destinations, meta
 
     terminal = here(context)
     before = ""
@@ -190,12 +193,14 @@ def go(
                 names = ", ".join(name.removeprefix("relay:") for name in known) or "none"
                 raise UsageError(f'"{destination}"', "nothing is stopped there", hint=f"stopped are: {names}")
             destinations.release(connection, key)
+            deliveries.wait_no_more(connection, key, app.now())
             released = [destination]
         else:
             before = meta.get(connection, meta.OUTGOING_STOPPED)
             meta.remove(connection, meta.OUTGOING_STOPPED)
             released = [name.removeprefix("relay:") for name in known]
             destinations.release(connection)
+            deliveries.wait_no_more(connection, "", app.now())
     if released:
         terminal.line(f"Mail goes to {', '.join(released)} again.", GOOD)
     if not destination:

@@ -64,6 +64,7 @@ def failures(report: Report, stopped: str = "") -> list[str]:
         number = sum(n for s, n in report.delivered.numbers.items() if s == state)
         if number:
             found.append(f"{plural(number, 'mail')} {state}: `broadsheet audit` says why")
+    found += report.delivered.troubles
     if report.delivered.stopped and report.delivered.stopped != stopped:
         found.append(f"mail: {report.delivered.stopped}")
     return found

@@ -7,7 +7,9 @@ shown without control characters: a title can't move the cursor.
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -209,3 +211,9 @@ def _jsonable(value: object) -> Any:
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters, and count as not printable
+
+
+def end_as_if_interrupted() -> None:
+    """Let SIGTERM (a service manager, a container) end a send as Ctrl-C does: what is under way is written down."""
+    if threading.current_thread() is threading.main_thread():  # elsewhere nobody may
+        signal.signal(signal.SIGTERM, signal.default_int_handler)

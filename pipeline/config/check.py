@@ -236,6 +236,10 @@ def _check_mail(document: Mapping[str, Any], problems: Problems) -> None:
     for path, relay in relays:
         if isinstance(relay, Mapping):
             _check_relay(path, relay, problems)
+    _check_unique(document, problems)
+    hooks = mail.get("hooks")
+    if isinstance(hooks, Mapping):
+        _check_hooks(hooks, problems)
     if isinstance(mail.get("returns"), Mapping):
         _check_returns(mail["returns"], problems)
     if mail.get("transport") != "smtp":
@@ -257,6 +261,8 @@ def _check_relay(path: KeyPath, smtp: Mapping[str, Any], problems: Problems) -> 
     for key, other in (("user", "password"), ("password", "user")):
         if smtp.get(key) and not smtp.get(other):
             problems.add((*path, key), f"needs {other} beside it")
+    if smtp.get("auth", "auto") != "auto" and not smtp.get("user"):
+        problems.add((*path, "auth"), "needs user and password beside it")
     host = smtp.get("host")
     if smtp.get("tls") == "none" and smtp.get("password") and isinstance(host, str) and not is_loopback(host):
         problems.warn((*path, "tls"), "sends the password readable for everybody on the way")
@@ -267,8 +273,35 @@ def _check_returns(returns: Mapping[str, Any], problems: Problems) -> None:
     _check_password((*path, "password"), "IMAP_PASSWORD", problems)
     if returns.get("maildir") is not None and returns.get("imap") is not None:
         problems.add((*path, "imap"), "stands beside maildir: only one mailbox is read")
-    if returns.get("imap") is not None and not (returns.get("user") and returns.get("password")):
+    imap = returns.get("imap")
+    if isinstance(imap, str) and imap.startswith("imap") and not (returns.get("user") and returns.get("password")):
         problems.add((*path, "imap"), "needs user and password beside it")
+
+
+def _check_hooks(hooks: Mapping[str, Any], problems: Problems) -> None:
+    path = ("mail", "hooks")
+    for key, name in (("mailgun", "MAILGUN_KEY"), ("postmark", "POSTMARK_PASSWORD")):
+        _check_password((*path, key), name, problems)
+    postmark = hooks.get("postmark")
+    if isinstance(postmark, str) and postmark and ":" not in postmark:
+        problems.add((*path, "postmark"), 'must be "user:password", as its webhook sends it')
+    for path_of, topic in _texts(hooks, path, "ses"):
+        if not topic.startswith("arn:"):
+            problems.add(path_of, 'is no ARN of a topic; it looks like "arn:aws:sns:eu-north-1:123456789012:bounces"')
+
+
+def _check_unique(document: Mapping[str, Any], problems: Problems) -> None:
+    """What would silently win over its twin."""
+    seen: set[tuple[str, str, str]] = set()
+    kinds = {"dkim": ("selector", "domain"), "domains": ("name",), "relays": ("host", "port", "user")}
+    for kind, keys in kinds.items():
+        for path, table in _each(document, ("mail", kind)):
+            named = (kind, str(table.get(keys[0])).lower(), "/".join(str(table.get(key)) for key in keys[1:]))
+            if named in seen:
+                problems.add((*path, keys[0]), "is there twice")
+            seen.add(named)
+            if kind == "domains" and table.get("rate") is None and table.get("connections") is None:
+                problems.add((*path, "name"), "has neither rate nor connections: nothing is limited")
 
 
 def _check_password(path: KeyPath, name: str, problems: Problems) -> None:

@@ -49,6 +49,9 @@ SHAPES = {  # the names are pydantic's, and so are ge and le
     "bool_type": "must be true or false without quotes, not {kind}",
     "tuple_type": 'must be a list like ["…"], not {kind}',
     "model_type": "must be a table, not {kind}",
+    "float_type": "must be a number without quotes, not {kind}",
+    "date_type": "must be a date without quotes, such as 2026-12-01, not {kind}",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }

@@ -70,7 +70,8 @@ def shown(path: KeyPath, written: object) -> str:
     if keys in SECRET_PATHS:
         return MASK
     if isinstance(written, str):
-        text = QUERY_SECRET.sub(rf"\1{MASK}", USERINFO.sub(f"{MASK}@", written))
+        visible = "".join(c if c.isprintable() else "�" for c in written)
+        text = QUERY_SECRET.sub(rf"\1{MASK}", USERINFO.sub(f"{MASK}@", visible))
         return f'"{text}"' if len(text) <= SHOWN_LENGTH else f'"{text[:SHOWN_LENGTH]}…"'
     if isinstance(written, bool):
         return str(written).lower()

@@ -192,7 +192,8 @@ class Clerk:
         def write(database: Database, *, one_by_one: bool) -> tuple[set[int], list[Stop], list[Claimed]]:
             going, stops = self._write_group(database, asks, told, now, one_by_one=one_by_one)
             for one, pause in later:
-                deliveries.postpone(database, one.id, one.lease, now + timedelta(seconds=pause), now)
+                deliveries.postpone(database, one.id, one.lease, now + timedelta(seconds=pause), now,
+                                    destination=domain_of(one.address))
             return going, stops, ledger.claim(database, wanted) if wanted else []
 
         going, stops, claimed = self._durably(write)

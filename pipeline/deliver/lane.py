@@ -67,9 +67,9 @@ class Lane(threading.Thread):
                 self._tell(one, refused)
             else:
                 following = self._hand_over(connection, one, is_last=is_last)
-            if following is not None and self._supply.is_down(self._way):
+            if following is not None and self._supply.bars(self._way, following.claimed):
                 self._supply.put_back(self._way, following.claimed)
-                return
+                following, is_last = None, True  # its envelope has left already: this connection is for nothing else
             if is_last:
                 self._close()
                 sent = 0

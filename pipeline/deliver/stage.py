@@ -102,6 +102,7 @@ def deliver(outbox: Outbox) -> Delivered:
     try:
         while not done.stopped:
             ways, closed = _open_ways(outbox)
+            done.troubles += [closed] if ways and closed and closed not in done.troubles else []
             with outbox.store.write() as database:
                 claimed = claim(database, max(CLAIM, EACH * sum(way.connections for way in ways)))
             if not claimed:
@@ -142,8 +143,13 @@ def _send(
         if heard_of[told.claimed.digest_id] % WATCHED == 0:
             outbox.watch(told.claimed.digest_id)
 
+    def stopped(stop: Stop) -> None:
+        name = stop.name.removeprefix("relay:")
+        done.troubles.append(f"{name} takes nothing from us until {stop.until:%d %b %H:%M} UTC: {stop.outcome.reason}")
+        outbox.stopped(stop)
+
     supply = Supply(ways, outbox.pace, claimed, outbox.now)
-    ledger = Ledger(outbox.store, outbox.now, claim, outbox.retry_for, outbox.jitter, heard, outbox.stopped)
+    ledger = Ledger(outbox.store, outbox.now, claim, outbox.retry_for, outbox.jitter, heard, stopped)
     clerk = Clerk(ledger, letters, supply)
     lanes = [Lane(way, clerk, supply, outbox.keyring) for way in ways
              for _ in range(min(way.connections, max(1, len(claimed) // EACH)))]
@@ -161,8 +167,9 @@ def _send(
         outbox.watch(digest_id)
     down = [state.down for state in supply.ways.values() if state.down]
     if len(down) == len(ways):
-        done.stopped = done.stopped or down[0]
-    done.troubles += [reason for reason in down if reason not in done.troubles]
+        done.stopped = done.stopped or "; ".join(down)
+    else:
+        done.troubles += [f"Nothing goes by {name}: {state.down}" for name, state in supply.ways.items() if state.down]
 
 
 def recover(outbox: Outbox, worker: str) -> dict[DeliveryState, int]:

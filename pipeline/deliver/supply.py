@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.deliver.pace import Limits, Pace
 from pipeline.deliver.transport import Way
@@ -19,6 +19,9 @@ PATIENCE_S = 30.0
 
 AHEAD = 50
 """Messages by which one relay may be ahead of its share."""
+
+A_WHILE = timedelta(hours=1)
+"""How long a domain that said no gets nothing, until that is written down."""
 
 LOOK_S = 1.0
 """Seconds after which a connection that waits looks again by itself."""
@@ -74,8 +77,9 @@ class Supply:
                 self._changed.wait(pause or LOOK_S)
             return None
 
-    def is_down(self, way: Way) -> bool:
-        return self._closed or bool(self.ways[way.name].down)
+    def bars(self, way: Way, one: Claimed) -> bool:
+        """Whether a delivery that was taken must not go after all: its way or its domain has just said no."""
+        return self._closed or bool(self.ways[way.name].down) or domain_of(one.address) in self._stopped
 
     def ended(self, way: Way, one: Claimed, outcome: Outcome | None = None) -> None:
         """A delivery that was taken is under way no more. No outcome: nothing became of it."""
@@ -87,6 +91,8 @@ class Supply:
             self._pace.ended(domain_of(one.address), now, slow_down=slow == "domain", taken=taken)
             if outcome is not None and outcome.stop and outcome.about != "domain":
                 self.ways[way.name].down = self.ways[way.name].down or outcome.reason
+            if outcome is not None and outcome.stop and outcome.about == "domain":
+                self._stopped.setdefault(domain_of(one.address), self._now() + A_WHILE)  # the clerk says how long
             if not self._pace.is_free or len(self.ways) > 1:
                 self._changed.notify_all()
 

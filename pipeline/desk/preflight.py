@@ -248,17 +248,20 @@ def _transport(config: Config) -> Iterator[Finding]:
         return
     if config.mail.dkim:
         yield from signing(config)
-    try:
-        transport_for(config).open().close()
-    except BroadsheetError as error:
-        yield Finding("mail", str(error), Verdict.PROBLEM)
-        return
+    for way in transport_for(config).ways:
+        try:
+            way.open().close()
+        except BroadsheetError as error:
+            yield Finding("mail", str(error), Verdict.PROBLEM)
+            continue
+        if config.mail.transport == "smtp":
+            users = {f"{one.host}:{one.port}": one.user for one in config.mail.servers}
+            as_user = f" as {users[way.name]}" if users.get(way.name) else ""
+            yield Finding("mail", f"{way.name} answers and takes mail{as_user}")
     if config.mail.transport == "maildir":
         yield _writable("mail", config.mail.maildir / "new")
-    elif config.mail.smtp is not None:
-        smtp = config.mail.smtp
-        as_user = f" as {smtp.user}" if smtp.user else ""
-        yield Finding("mail", f"{smtp.host}:{smtp.port} answers and takes mail{as_user}")
+    if config.mail.transport == "dry-run":
+        yield Finding("mail", 'transport = "dry-run" counts everybody as sent to and sends nothing', Verdict.WARNING)
 
 
 def signing(config: Config) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from pipeline.model.deliveries import (
     COVERED,
@@ -63,6 +63,9 @@ class Handed:
     address: str
     covered: bool             # it was uncertain once already
 
+
+WAITS_FOR = "waits for "
+"""How the reason of whoever was postponed begins."""
 
 SENT_FROM = (DigestStatus.FROZEN, DigestStatus.SENDING)
 
@@ -181,10 +184,20 @@ def still_claimed(connection: Connection, ids: Collection[int], worker: str) -> 
         deliveries.c.digest_id.in_(sendable))).scalars())
 
 
-def postpone(connection: Connection, delivery_id: int, worker: str, until: datetime, now: datetime) -> bool:
+def postpone(
+    connection: Connection, delivery_id: int, worker: str, until: datetime, now: datetime, *, destination: str
+) -> bool:
     """Queue a claimed delivery again, for later: its destination takes nothing at the moment. No try is counted."""
     mine = and_(deliveries.c.id == delivery_id, deliveries.c.lease == worker)
-    return bool(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, mine, now=now, lease="", due_at=until))
+    return bool(shift(connection, DeliveryState.CLAIMED, DeliveryState.QUEUED, mine, now=now, lease="", due_at=until,
+                      reason=f"{WAITS_FOR}{destination}: it takes nothing from us until {until:%d %b %H:%M} UTC"))
+
+
+def wait_no_more(connection: Connection, destination: str, now: datetime) -> int:
+    """Make due what was postponed because of a destination ("": of any); the number of them."""
+    theirs = deliveries.c.reason.startswith(f"{WAITS_FOR}{destination}:" if destination else WAITS_FOR, autoescape=True)
+    return connection.execute(update(deliveries).where(IS_DUE, deliveries.c.state == DeliveryState.QUEUED, theirs)
+                              .values(due_at=now, reason="", changed_at=now)).rowcount
 
 
 def give_back_all(connection: Connection, digest_ids: Collection[int], now: datetime) -> int:

@@ -41,6 +41,7 @@ url = "https://north.example/feed.xml"
 [[newsletters]]
 slug = "evening"
 title = "The Evening"
+expires = "30d"
 languages = ["sv"]
 group = "topic"
 contents = 1
@@ -53,7 +54,8 @@ select = { exclude = ["latest"], limit = 50 }
 
 
 def config(basic: str) -> str:
-    mine = 'title = "The Lantern"\ngroup = "source"\ncontents = 1\ncorrections = "changed"\nlanguages = ["sv"]\n  [['
+    mine = ('title = "The Lantern"\nexpires = "30d"\ngroup = "source"\ncontents = 1\ncorrections = "changed"\n'
+            'languages = ["sv"]\n  [[')
     assert 'title = "The Lantern"\n  [[' in basic
     head, _, rest = basic.replace('title = "The Lantern"\n  [[', mine).partition("[mail]")
     return f"{head}{LETTERS}[mail]{rest}"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.compose import stage
+from pipeline.desk import proving as proving_desk
 from pipeline.desk import review
 from pipeline.errors import StoreError, TemplateError, UsageError
 from pipeline.jobs import sends
@@ -311,7 +312,7 @@ def proving(monkeypatch: pytest.MonkeyPatch, verdict: Callable[[], stage.Proofed
         asked.append(None)
         return verdict()
 
-    monkeypatch.setattr(sends, "prove", prove)
+    monkeypatch.setattr(proving_desk, "prove", prove)
     return asked
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,11 @@ from sqlalchemy import select
 from pipeline import config
 from pipeline.app import assemble
 from pipeline.audience.subscriptions import unsubscribe
-from pipeline.compose import stage
+from pipeline.compose import filling as compose_filling
 from pipeline.compose.stage import fill_batches
 from pipeline.compose.warming import Places
 from pipeline.jobs.sends import compose_now, parts
-from pipeline.store import allowances, deliveries, digests, ledger, subscribers, suppressions
+from pipeline.store import allowances, digests, filling, ledger, subscribers, suppressions
 from pipeline.store.schema_deliver import allowances as table
 from tests.compose.test_announce import say, send
 
@@ -39,7 +39,7 @@ def with_plan(basic_config: str, days: list[int]) -> str:
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few people, and yet many batches."""
-    monkeypatch.setattr(stage, "BATCH", 3)
+    monkeypatch.setattr("pipeline.compose.stage.BATCH", 3)
     monkeypatch.setattr("pipeline.compose.announce.BATCH", 3)
 
 
@@ -221,14 +221,15 @@ def test_the_order_is_only_a_wish_and_the_lock_is_the_law(make: Callable) -> Non
         site.accept([f"Article {number}"])
         made.append(compose_now(site.app, site.app.config.newsletters[0]).id)
     with site.app.store.read() as connection:
-        due = deliveries.unfilled(connection, site.now)
+        due = filling.unfilled(connection, site.now)
     ours, places = parts(site.app), {number: Places(site.app.config, site.now) for number in made}
     for batch in due:
         places[batch.digest_id].look(site.app.store, batch)
     for batch in sorted(due, key=lambda one: (one.first_id, one.id)):  # by turns
         with site.app.store.write() as connection:
-            assert deliveries.lock_batch(connection, batch.id)
-            stage._fill(connection, ours.templates, batch, places[batch.digest_id], site.now)
+            sheet = compose_filling._read(connection, batch.digest_id, None)
+            assert compose_filling._fill_some(
+                connection, lambda: ours.templates, sheet, deque([batch]), places[batch.digest_id], site.now) == 1
     assert given_away(site) == {"2026-06-01": 4}
     send(site)
     assert len(got(site)) <= 4

@@ -395,3 +395,31 @@ def test_what_was_made_by_hand_and_is_a_week_late_is_not_sent(composed, wire, se
     composed.advance(days=7)
     assert send(composed, wire).total == 0
     assert set(states(composed).values()) == {"failed"}
+
+
+def test_whom_a_domain_said_no_to_waits_and_goes_once_it_may(composed, wire, send) -> None:
+    """The others of the domain are put off with the reason; `go` makes them due at once."""
+    from pipeline.model.deliveries import Outcome
+    from pipeline.store import destinations
+
+    commit = wire.commit
+
+    def no(_following=None):
+        wire.committed.append(wire.current)
+        return Outcome(S.FAILED, "554 5.7.1 not from you", 554, stop=True, about="domain")
+
+    wire.commit = no
+    heard = []
+    done = send(composed, wire, stopped=heard.append)
+    assert wire.committed == [ADA]
+    assert [stop.name for stop in heard] == ["example.org"]
+    assert "example.org takes nothing from us until" in done.troubles[0]
+    assert states(composed) == {ADA: "failed", BO: "queued", CY: "queued"}
+    assert "waits for example.org: it takes nothing from us until 01 Jun 07:00 UTC" in reasons(composed)[CY]
+    wire.commit = commit
+    assert send(composed, wire).total == 0
+    with composed.app.store.write() as connection:
+        destinations.release(connection, "example.org")
+        assert deliveries.wait_no_more(connection, "other.example", composed.now) == 0
+        assert deliveries.wait_no_more(connection, "example.org", composed.now) in (1, 2)
+    assert send(composed, wire).numbers == {S.SENT: 2}

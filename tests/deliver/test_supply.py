@@ -111,7 +111,7 @@ def test_one_of_several_connections_that_is_refused_is_no_way_down() -> None:
         mine.opening(a)
         mine.opened(a, problem)
     assert mine.take(a, wait=True) is not None
-    assert not mine.is_down(a)
+    assert not mine.bars(a, claimed(9))
 
 
 def test_what_was_put_back_goes_to_the_next_who_waits() -> None:
@@ -132,5 +132,14 @@ def test_a_policy_refusal_of_a_relay_ends_it() -> None:
     mine = supply()
     one = mine.take(way(), wait=True)
     mine.ended(way(), one, Outcome(DeliveryState.FAILED, "554 5.7.1 no", 554, stop=True, about="relay"))
-    assert mine.is_down(way())
+    assert mine.bars(way(), claimed(9))
     assert mine.take(way(), wait=True) is None
+
+
+def test_a_domain_that_said_no_is_barred_at_once() -> None:
+    mine = supply(domains=("no.example", "no.example", "yes.example"))
+    first = mine.take(way(), wait=True)
+    mine.ended(way(), first, Outcome(DeliveryState.FAILED, "554 5.7.1 no", 554, stop=True, about="domain"))
+    assert mine.bars(way(), claimed(2, "no.example"))
+    assert not mine.bars(way(), claimed(3, "yes.example"))
+    assert mine.take(way(), wait=True).id == 3
