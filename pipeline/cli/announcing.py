@@ -30,7 +30,7 @@ def announce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it in files, and send nothing.")] = False,
     yes: Annotated[bool, typer.Option(
         "--yes", "-y", help="Do not ask before; without a terminal it has to be said.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also where the same words went to them before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also where the same words went out before.")] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Whatever the preflight finds.")] = False,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where a dry run's files go.")] = Path("preview"),
 ) -> None:

@@ -102,7 +102,7 @@ def announce(
 ) -> Digest:
     """Store an announcement, frozen, for everyone of the newsletter or for those whom `received` reached.
 
-    Raises UsageError where it is for nobody, or where the same words went to the same people before and `again` is not
+    Raises UsageError where it is for nobody, or where the same words went out before and `again` is not
     said.
     """
     expires_at = ends_at(parts.config, now) + LASTS

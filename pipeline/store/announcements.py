@@ -26,15 +26,15 @@ def add(
 ) -> int:
     """The row of an announcement, not frozen yet, and with `received` the people whom that digest reached; its id.
 
-    Raises UsageError where the same words were announced to the same people before (cancelled ones don't count) and
-    `again` is not said, or where the slot of this second is taken.
+    Raises UsageError where the same words were announced before (cancelled ones don't count) and `again` is not said,
+    or where the slot of this second is taken.
     """
     # of two that say the same at once the second must see the first
     connection.execute(select(newsletters.c.id).where(newsletters.c.id == newsletter_id).with_for_update())
     whom = f"{RECEIVED}{received.id}" if received is not None else ""
     edits = Edits(subject=subject, introduction=words).to_json()
     if not again:
-        _refuse_repeated(connection, newsletter_id, whom, edits)
+        _refuse_repeated(connection, newsletter_id, edits)
     try:
         with connection.begin_nested():
             digest_id = int(connection.execute(insert(digests).values(
@@ -106,13 +106,14 @@ def _reached(digest: Digest) -> ColumnElement[bool]:
     return and_(deliveries.c.digest_id == digest.id, certain if digest.announces else or_(certain, again))
 
 
-def _refuse_repeated(connection: Connection, newsletter_id: int, whom: str, edits: Mapping[str, Any]) -> None:
+def _refuse_repeated(connection: Connection, newsletter_id: int, edits: Mapping[str, Any]) -> None:
+    """Also where the earlier one was for others: whoever is among both would read it twice."""
     rows = connection.execute(
         digest_rows.query().where(digests.c.newsletter_id == newsletter_id, digests.c.kind == ANNOUNCEMENT,
-                                  digests.c.audience == whom, digests.c.status != DigestStatus.CANCELLED)
+                                  digests.c.status != DigestStatus.CANCELLED)
         .order_by(digests.c.id.desc()))
     for row in rows:
         if row.edits == edits:
             before = digest_rows.digest_of(row)
-            raise UsageError("announce", f"the same words went to the same people as {before.newsletter}/{before.name}",
+            raise UsageError("announce", f"the same words went out before, as {before.newsletter}/{before.name}",
                              hint=f"`broadsheet audit {before.name}` says who has it; --again sends it once more")
