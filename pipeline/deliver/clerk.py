@@ -241,8 +241,7 @@ class Clerk:
         retry_at = next_try(one.attempts + 1, one.first_tried_at or now, now, retry_for=self._ledger.retry_for,
                             expires_at=one.expires_at, jitter=self._ledger.jitter())
         if retry_at is None:
-            hours = self._ledger.retry_for.total_seconds() / 3600
-            reason = f"given up after {hours:g} h: {outcome.reason}"
+            reason = f"given up after {span(self._ledger.retry_for)}: {outcome.reason}"
             return Answered(one, replace(outcome, state=DeliveryState.FAILED, reason=reason))
         return Answered(one, outcome, retry_at)
 
@@ -279,3 +278,8 @@ class Clerk:
     def _wake(self) -> None:
         with self._work:
             self._work.notify()
+
+
+def span(length: timedelta) -> str:
+    minutes = round(length.total_seconds() / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes / 60:g} h"

@@ -41,8 +41,8 @@ CLAIM = 200
 EACH = 4
 """Deliveries for which one more connection is worth opening."""
 
-WATCHED = 100
-"""Outcomes of a digest after which its numbers are looked at: whether it may go on."""
+FIRST_WATCHED, WATCHED = 10, 100
+"""Outcomes of a digest after which its numbers are looked at, whether it may go on: in the beginning, and later."""
 
 GOODBYE_S = 10.0
 """How long answers that are under way are waited for when somebody interrupts."""
@@ -90,7 +90,9 @@ def deliver(outbox: Outbox) -> Delivered:
     A message's own failure is an outcome, not an exception. That there is no way out comes back as `stopped`.
     """
     done = Delivered()
-    expire_all(outbox.store, outbox.now())
+    if expired := expire_all(outbox.store, outbox.now()):
+        done.troubles.append(
+            f"{expired:,} could not be sent in time, and go no more; the next digest has their articles")
     letters = Letters(outbox.store, outbox.signers)
     leases = count(1)
 
@@ -139,8 +141,8 @@ def _send(
     def heard(told: Told) -> None:
         done.count(told.outcome.state)
         outbox.progress(told.outcome.state)
-        heard_of[told.claimed.digest_id] += 1
-        if heard_of[told.claimed.digest_id] % WATCHED == 0:
+        number = heard_of[told.claimed.digest_id] = heard_of[told.claimed.digest_id] + 1
+        if number % (WATCHED if number > WATCHED else FIRST_WATCHED) == 0:
             outbox.watch(told.claimed.digest_id)
 
     def stopped(stop: Stop) -> None:
