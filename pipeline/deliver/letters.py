@@ -136,7 +136,7 @@ def _moulded(head: Letterhead, frozen: Mapping[str, Frozen], date: datetime, sam
         sender=Mailbox(head.sender_address, head.sender_name), to="", subject=same.subject, date=date, message_id="",
         language=same.language or page.language, reply_to=head.reply_to, archive_url=page.archive_url,
         list_id=f"{page.newsletter_slug}.{_host(page)}", list_name=page.newsletter_title,
-        feedback_id=head.feedback_id, precedence=head.precedence)
+        feedback_id=head.feedback_id, precedence=head.precedence, auto_submitted=True)
     values = {**dict(zip(OWN, ("1" if there else "" for there in same.own), strict=True)), "preheader": same.preheader,
               **head.values(same.shown, same.more)}
     return message_mould(fields, frozen[same.language], same.shown, values)

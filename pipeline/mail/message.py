@@ -59,7 +59,7 @@ class HeaderFields:
     unsubscribe: tuple[str, ...] = ()       # addresses, https first, then mailto
     archive_url: str = ""
     feedback_id: str = ""
-    auto_submitted: bool = False            # for notices only; a digest is not an answer to anything
+    auto_submitted: bool = False            # written by a machine: none is to answer it (RFC 3834)
     precedence: bool = False                # "bulk", which no RFC knows and old auto-responders heed
 
 
