@@ -69,7 +69,7 @@ def ingest(
     if done.problem:
         terminal.next("what was read is done; the next reading goes on with the rest.")
         leave(FAILED)
-    terminal.next(f"{plural(done.unread, 'mail')} in it carry a flag, for a person to read." if done.unread
+    terminal.next(f"a flag stands on {plural(done.unread, 'mail')} in it, for a person to read." if done.unread
                   else "`broadsheet bounces list` says what came back, and what followed.")
 
 
