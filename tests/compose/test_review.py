@@ -474,7 +474,7 @@ def test_one_that_a_template_held_is_asked_for_too(copy_site, lantern_config, po
 def test_they_are_asked_once_since_its_slot_and_once_since_the_word_however_often_it_is_tried(
     copy_site, lantern_config, polls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sends, "prove", lambda *_: stage.Proofed((), "a link does not answer"))
+    monkeypatch.setattr("pipeline.desk.proving.prove", lambda *_: stage.Proofed((), "a link does not answer"))
     site = copy_site(from_files, lantern_config(SEND))
     at(site, 6)
     for minute in (0, 5, 10):

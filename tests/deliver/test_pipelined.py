@@ -13,7 +13,7 @@ import pytest
 from pipeline.deliver.pipelined import PipelinedConnection
 from pipeline.deliver.plain import PlainConnection
 from pipeline.deliver.smtp import SmtpTransport
-from pipeline.deliver.transport import Envelope, Parcel
+from pipeline.deliver.transport import Connection, Envelope, Parcel
 
 HELLO = b"250-raw\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 300000\r\n"
 ENVELOPE_OK = b"250 ok\r\n250 ok\r\n354 go on\r\n"
@@ -70,17 +70,31 @@ def script() -> Iterator[Callable[..., Script]]:
         one.close()
 
 
-def test_the_greeting_decides_which_client(make_server, relay) -> None:
+@pytest.fixture
+def dial(relay) -> Iterator[Callable[[int], Connection]]:
+    """`dial(port)` is an open connection; hung up afterwards, as one hangs up on a server that is away."""
+    made: list[Connection] = []
+
+    def open_(port: int) -> Connection:
+        made.append(SmtpTransport(relay(port)).open())
+        return made[-1]
+
+    yield open_
+    for one in made:
+        one.abandon()
+
+
+def test_the_greeting_decides_which_client(make_server, dial) -> None:
     server = make_server()
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     assert isinstance(connection, PipelinedConnection if "PIPELINING" in server.hello else PlainConnection)
     connection.close()
 
 
-def test_the_dot_and_the_next_envelope_leave_together(script, relay) -> None:
+def test_the_dot_and_the_next_envelope_leave_together(script, dial) -> None:
     server = script((b"DATA\r\n", ENVELOPE_OK), (b"one line\r\n", b""), (b"DATA\r\n", b"250 queued\r\n" + ENVELOPE_OK),
                     (b"\r\n.\r\n", b"250 queued too\r\n"))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     first, second = parcel(1), parcel(2)
     assert connection.offer(first.envelope, first.chunks) is None
     assert connection.commit(second).reason == "250 queued"
@@ -93,10 +107,10 @@ def test_the_dot_and_the_next_envelope_leave_together(script, relay) -> None:
                                  b"RCPT TO:<r2@example.org>\r\nDATA\r\n")
 
 
-def test_a_refusal_is_cleared_in_the_same_packet_as_the_next_envelope(script, relay) -> None:
+def test_a_refusal_is_cleared_in_the_same_packet_as_the_next_envelope(script, dial) -> None:
     server = script((b"DATA\r\n", b"250 ok\r\n550 5.1.1 no\r\n503 nobody\r\n"),
                     (b"DATA\r\n", b"250 reset\r\n" + ENVELOPE_OK), (b"\r\n.\r\n", b"250 queued\r\n"))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     refused = connection.offer(parcel(1).envelope, BODY)
     assert (refused.state, refused.no_such_address) == ("bounced", True)
     assert connection.offer(parcel(2).envelope, BODY) is None
@@ -104,10 +118,10 @@ def test_a_refusal_is_cleared_in_the_same_packet_as_the_next_envelope(script, re
     assert server.packets[2].startswith(b"RSET\r\nMAIL FROM")
 
 
-def test_a_server_that_wants_data_for_nobody_gets_a_dot_and_no_word(script, relay) -> None:
+def test_a_server_that_wants_data_for_nobody_gets_a_dot_and_no_word(script, dial) -> None:
     server = script((b"DATA\r\n", b"250 ok\r\n550 5.1.1 no\r\n354 go on\r\n"), (b".\r\n", b"554 no recipients\r\n"),
                     (b"DATA\r\n", b"250 reset\r\n" + ENVELOPE_OK), (b"\r\n.\r\n", b"250 queued\r\n"))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     assert connection.offer(parcel(1).envelope, BODY).state == "bounced"
     assert server.packets[2:] in ([b".\r\n"], [])
     assert connection.offer(parcel(2).envelope, BODY) is None
@@ -115,9 +129,9 @@ def test_a_server_that_wants_data_for_nobody_gets_a_dot_and_no_word(script, rela
     assert server.packets[2] == b".\r\n"
 
 
-def test_a_server_that_wants_data_of_a_sender_that_it_refused_gets_nothing(script, relay) -> None:
+def test_a_server_that_wants_data_of_a_sender_that_it_refused_gets_nothing(script, dial) -> None:
     server = script((b"DATA\r\n", b"550 5.7.1 no\r\n250 ok\r\n354 go on\r\n"), (b"never", b""))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     refused = connection.offer(parcel(1).envelope, BODY)
     assert (refused.state, refused.stop, refused.about) == ("deferred", True, "relay")
     connection.close()
@@ -126,17 +140,17 @@ def test_a_server_that_wants_data_of_a_sender_that_it_refused_gets_nothing(scrip
 
 
 @pytest.mark.parametrize("answered", [b"", b"250 ok\r\n", b"250 ok\r\n250 ok\r\n"])
-def test_a_drop_before_the_dot_is_no_delivery(script, relay, answered: bytes) -> None:
+def test_a_drop_before_the_dot_is_no_delivery(script, dial, answered: bytes) -> None:
     server = script((b"DATA\r\n", answered))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     outcome = connection.offer(parcel(1).envelope, BODY)
     assert (outcome.state, outcome.slow_down) == ("deferred", True)
 
 
-def test_a_connection_that_was_closed_while_we_were_away_is_opened_anew(make_server, relay) -> None:
+def test_a_connection_that_was_closed_while_we_were_away_is_opened_anew(make_server, dial) -> None:
     """Nobody's failure: the server has the right to hang up between two messages."""
     server = make_server(hello="250-x\r\n250 PIPELINING", MAIL=["250 ok", "DROP"])
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     for number in (1, 2):
         assert connection.offer(parcel(number).envelope, BODY) is None
         assert connection.commit().state == "sent"
@@ -144,9 +158,9 @@ def test_a_connection_that_was_closed_while_we_were_away_is_opened_anew(make_ser
     assert (len(server.messages), server.connections) == (2, 2)
 
 
-def test_after_421_the_announced_message_goes_by_a_new_connection(make_server, relay) -> None:
+def test_after_421_the_announced_message_goes_by_a_new_connection(make_server, dial) -> None:
     server = make_server(hello="250-x\r\n250 PIPELINING", dot=["421 4.3.2 closing"])
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     first, second = parcel(1), parcel(2)
     assert connection.offer(first.envelope, BODY) is None
     outcome = connection.commit(second)
@@ -156,18 +170,18 @@ def test_after_421_the_announced_message_goes_by_a_new_connection(make_server, r
     assert server.connections == 2
 
 
-def test_a_message_that_is_too_large_is_not_even_announced(script, relay) -> None:
+def test_a_message_that_is_too_large_is_not_even_announced(script, dial) -> None:
     server = script((b"never", b""))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     outcome = connection.offer(parcel(1).envelope, [b"x" * 400_000, b"\r\n"])
     assert outcome.state == "failed"
     assert "300,000" in outcome.reason
     connection.close()
 
 
-def test_addresses_of_other_letters(script, relay) -> None:
+def test_addresses_of_other_letters(script, dial) -> None:
     server = script((b"DATA\r\n", ENVELOPE_OK), (b"\r\n.\r\n", b"250 queued\r\n"))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     assert connection.offer(parcel(1, "åsa@example.org").envelope, BODY) is None
     assert connection.commit().state == "sent"
     assert "BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<åsa@".encode() in server.packets[1]
@@ -184,9 +198,9 @@ def test_a_message_larger_than_all_buffers_arrives_whole(real_server, relay) -> 
 
 
 @pytest.mark.parametrize("answer", [b"250-and no end\r\n" * 300, b"hello\r\n", b"25\r\n", b"x" * 20_000])
-def test_answers_that_are_none(script, relay, answer: bytes) -> None:
+def test_answers_that_are_none(script, dial, answer: bytes) -> None:
     server = script((b"DATA\r\n", ENVELOPE_OK), (b"\r\n.\r\n", answer))
-    connection = SmtpTransport(relay(server.port)).open()
+    connection = dial(server.port)
     assert connection.offer(parcel(1).envelope, BODY) is None
     assert connection.commit().state == "uncertain"
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pipeline.compose.stage import Proofed
 from pipeline.desk import review
 from pipeline.errors import UsageError
-from pipeline.jobs import sends
 from pipeline.model.deliveries import DeliveryState
 from pipeline.model.newsletters import DigestStatus
 from pipeline.store import subscribers
@@ -263,7 +262,7 @@ def try_month(site, month: list[Busy]) -> None:
 @pytest.fixture
 def quick_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     """The preflight finds nothing; it has tests of its own, and takes as long as all the rest."""
-    monkeypatch.setattr(sends, "prove", lambda *_: Proofed())
+    monkeypatch.setattr("pipeline.desk.proving.prove", lambda *_: Proofed())
 
 
 @settings(max_examples=1, phases=PHASES, suppress_health_check=CHECKS)

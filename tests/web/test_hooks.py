@@ -45,8 +45,8 @@ address = "bounces@beacon.example"
 
 [mail.hooks]
 ses = ["{TOPIC}"]
-postmark = "lantern:a long word"
-mailgun = "key-0123456789"
+postmark = "lantern:${{file:postmark.password}}"
+mailgun = "${{file:mailgun.key}}"
 sendgrid = "{SENDGRID_PUBLIC}"
 """
 
@@ -114,6 +114,8 @@ def listening_site(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(prepared, folder)
     with (folder / "config.toml").open("a") as file:
         file.write(MORE)
+    (folder / "postmark.password").write_text("a long word")
+    (folder / "mailgun.key").write_text("key-0123456789")
     with sqlite3.connect(folder / "data" / "site.db") as connection:
         connection.execute("UPDATE subscribers SET address = ?, address_key = ? WHERE id = "
                            "(SELECT subscriber_id FROM subscriptions WHERE id = 1)", (ANN, ANN))
