@@ -333,7 +333,7 @@ def _message(app: App, letter: Letter, number: int, selection_id: int) -> bytes:
     claimed = Claimed(
         id=number, digest_id=1, batch_id=1, subscription_id=number, selection_id=selection_id,
         address=f"reader-{number}@people.example", confirmed_at=NOW - timedelta(days=number % 300), attempts=0,
-        first_tried_at=None, batch_due_at=NOW, covered=False)
+        first_tried_at=None, batch_due_at=NOW, expires_at=None, covered=False, lease="")
     _, chunks = letter.message(app.keyring, claimed)
     return b"".join(chunks)
 
