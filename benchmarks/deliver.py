@@ -68,6 +68,7 @@ description = "Letters from the quay"
   at = "08:00"
 [preflight]
 links = false
+spam = "off"
 [mail]
 sender = "The Lantern <news@lantern.example>"
 """

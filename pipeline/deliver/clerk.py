@@ -28,7 +28,7 @@ from pipeline.store.handing import Answered, NotAsThought
 MOMENT_S = 0.05
 """How long an outcome waits for company when nobody waits for the transaction."""
 
-COMPANY_S = 0.005
+COMPANY_S = 0.01
 """How long those who wait for a transaction wait for half of the connections."""
 
 TRIES = 3
