@@ -281,5 +281,6 @@ class Clerk:
 
 
 def span(length: timedelta) -> str:
+    """How long was tried, as a reason says it: "48 h"; below an hour "20 min"."""
     minutes = round(length.total_seconds() / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes / 60:g} h"
